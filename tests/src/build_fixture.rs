@@ -5,7 +5,7 @@
 //!
 //! To add another kind of fixture: a constructor of [`BuildFixture`] that calls `at`.
 
-use quill_admin_testkit::docker::{remove_images, root};
+use quill_admin_testkit::docker::{Images, root};
 use quill_admin_testkit::healthy::instance;
 use quill_admin_testkit::home::Run;
 use quill_admin_testkit::registry::{Registry, TOKEN};
@@ -27,6 +27,7 @@ pub struct BuildFixture {
     /// The proxy in front of the registry; the image's name has its address.
     pub proxy: Proxy,
     token: bool,
+    _images: Images,
 }
 
 impl std::fmt::Debug for BuildFixture {
@@ -69,7 +70,9 @@ impl BuildFixture {
         let mut instance = instance();
         instance["ipAddresses"][0]["ipAddress"] = json!("127.0.0.1");
         emulator.put_sql_instance(PROJECT, &healthy.instance_id(), instance).expect("a valid instance");
-        let builds = Self { world, registry, proxy, token };
+        // With the slash: one port may begin with another's digits.
+        let images = Images::named(format!("{}/", proxy.address()));
+        let builds = Self { world, registry, proxy, token, _images: images };
         if token {
             builds.world.home.write("token", TOKEN);
         }
@@ -154,14 +157,5 @@ impl BuildFixture {
 impl Default for BuildFixture {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Drop for BuildFixture {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            // With the slash: one port may begin with another's digits.
-            remove_images(&format!("{}/", self.proxy.address()));
-        }
     }
 }

@@ -21,7 +21,7 @@ use cloud_emulator::{
     Builder, DockerRunner, Emulator, ImageProgram, ProcessRunner, RecordedCall, Runner, Script,
 };
 use quill_admin_testkit::bin;
-use quill_admin_testkit::docker::{root, run};
+use quill_admin_testkit::docker::{Images, root, run};
 pub use quill_admin_testkit::healthy::STATE_BUCKET;
 use quill_admin_testkit::healthy::{Healthy, REGISTRY, SECRET, set_variable};
 use quill_admin_testkit::home::{self, Home, Output, Run};
@@ -333,6 +333,7 @@ pub fn executor_image(builder: &str) -> &'static str {
     static MADE: OnceLock<&str> = OnceLock::new();
     MADE.get_or_init(|| {
         let home = Home::new();
+        let _kept = Images::kept();
         let sources = copy_of_the_sources(&home);
         let (image, _) = EXECUTOR_IMAGE.rsplit_once(':').expect("it has a tag");
         let file =

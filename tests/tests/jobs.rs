@@ -404,6 +404,6 @@ fn on_this_machine_there_is_no_such_job() {
     let refused = world.quill_admin(["mr", "-e", "local", "--application", "application"]).output().exits(22);
     assert_snapshot!(errors(&refused), @r"
     error: run-migrations runs the application's job quill-migrate-local, and local is on this machine, where there is no such job: its tables come from the application's schema.sql; nothing was started
-     next: to make the tables afresh: quill-admin local reset
+     next: to make the tables afresh: quill-admin local reset --env local
     ");
 }

@@ -77,7 +77,7 @@ fn a_changed_schema_is_told_and_a_reset_takes_it_over() {
     );
     assert!(refused.stderr.contains("app/schema.sql; nothing was changed"), "{refused}");
     assert!(refused.stderr.contains("next: start afresh"), "{refused}");
-    assert!(refused.stderr.contains("quill-admin local reset\n"), "{refused}");
+    assert!(refused.stderr.contains("quill-admin local reset --env local\n"), "{refused}");
     // The status reports the same, and starts nothing.
     let status = run(&["local", "status", "--json"]).exits(0).json();
     assert_eq!((&status["exists"], &status["contents"]), (&json!(true), &json!(null)));

@@ -11,7 +11,7 @@ use quill_admin_testkit::home::{Output, Run};
 use quill_admin_testkit::skip;
 
 const STATE: &str = ".quill-admin/local";
-const RESET: &str = "quill-admin local reset\n";
+const RESET: &str = "quill-admin local reset --env local\n";
 
 /// Far below the time that retries would take.
 const AT_ONCE: Duration = Duration::from_secs(20);

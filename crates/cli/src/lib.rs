@@ -126,7 +126,7 @@ fn refuse(
         let text = error.render().to_string();
         let message = text.trim().trim_start_matches("error: ").to_owned();
         let told = CliError::usage(message);
-        return Reporter::new(style).error(&meant.into_iter().fold(told, CliError::hint));
+        return Reporter::new(style).error(&told.hints(meant));
     }
     let code = u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.code());
     report::clap(error, meant.as_deref());

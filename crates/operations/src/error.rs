@@ -111,6 +111,12 @@ impl CliError {
         }
         self
     }
+
+    /// Adds several next steps, or none.
+    #[must_use]
+    pub fn hints(self, hints: impl IntoIterator<Item = String>) -> Self {
+        hints.into_iter().fold(self, Self::hint)
+    }
 }
 
 impl fmt::Display for CliError {

@@ -36,10 +36,11 @@ pub fn of_file(verb: &str) -> String {
     format!("quill-admin {verb}{}", config.unwrap_or_default())
 }
 
-/// The command that deletes the state of an emulated environment.
+/// The command that deletes the state of an emulated environment. It names the environment, since a file may have
+/// several of that kind.
 #[must_use]
-pub fn reset() -> String {
-    of_file("local reset")
+pub fn reset(environment: &str) -> String {
+    command(environment, "local reset", &[])
 }
 
 /// The command that runs one check of the doctor.

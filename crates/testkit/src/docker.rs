@@ -15,7 +15,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 /// The repository of the images that [`builder_image`] makes. No test removes those.
@@ -90,11 +90,69 @@ pub fn builder_image() -> Result<String, String> {
     IMAGE.get_or_init(|| Recipe::read().and_then(|recipe| recipe.image())).clone()
 }
 
-/// Removes all images whose repository has this prefix: those that a test has built under a name of its own.
-pub fn remove_images(prefix: &str) {
-    assert!(!prefix.is_empty() && !REPOSITORY.starts_with(prefix), "{prefix:?} is not a test's own");
+/// Images that a test builds or pulls. They are removed when no test of this process has any: a build looks through
+/// all images of the engine for layers that it could use, and fails with "unable to find image" if one of them is
+/// removed meanwhile (the classic builder of Docker 20.10, `getLocalCachedImage`).
+pub struct Images {
+    prefix: Option<String>,
+}
+
+impl std::fmt::Debug for Images {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Images").finish_non_exhaustive()
+    }
+}
+
+/// The images of the tests of this process.
+struct OfTests {
+    /// Number of tests that have some.
+    tests: usize,
+    /// The prefixes of those that nobody needs any more.
+    over: Vec<String>,
+}
+
+static OF_TESTS: Mutex<OfTests> = Mutex::new(OfTests { tests: 0, over: Vec::new() });
+
+impl Images {
+    /// Images whose repository has this prefix, which is the test's own.
+    #[must_use]
+    pub fn named(prefix: impl Into<String>) -> Self {
+        Self::begin(Some(prefix.into()))
+    }
+
+    /// Images that stay in the engine.
+    #[must_use]
+    pub fn kept() -> Self {
+        Self::begin(None)
+    }
+
+    fn begin(prefix: Option<String>) -> Self {
+        // This waits while images are removed.
+        OF_TESTS.lock().unwrap_or_else(PoisonError::into_inner).tests += 1;
+        Self { prefix }
+    }
+}
+
+impl Drop for Images {
+    fn drop(&mut self) {
+        let mut all = OF_TESTS.lock().unwrap_or_else(PoisonError::into_inner);
+        all.tests -= 1;
+        // Those of a test that has failed are left, to be looked at.
+        all.over.extend(self.prefix.take().filter(|_| !std::thread::panicking()));
+        if all.tests == 0 && !std::thread::panicking() {
+            remove_images(&std::mem::take(&mut all.over));
+        }
+    }
+}
+
+/// Removes all images whose repository has one of these prefixes.
+pub fn remove_images(prefixes: &[String]) {
+    for prefix in prefixes {
+        assert!(!prefix.is_empty() && !REPOSITORY.starts_with(prefix), "{prefix:?} is not a test's own");
+    }
     let list = run(docker_command().args(["images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]));
-    for line in list.lines().filter(|line| line.starts_with(prefix)) {
+    let own = |line: &&str| prefixes.iter().any(|prefix| line.starts_with(prefix));
+    for line in list.lines().filter(own) {
         let (name, id) = line.split_once(' ').unwrap_or((line, line));
         // An image that was pulled or pushed by digest alone has no tag.
         let image = if name.ends_with(":<none>") { id } else { name };

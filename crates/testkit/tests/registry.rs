@@ -38,7 +38,7 @@ fn what_is_pushed_is_there_until_it_is_deleted() {
 
     registry.delete("quill/tasks", &digest);
     assert_eq!(registry.digest("quill/tasks", &digest), None);
-    remove_images(&repository);
+    remove_images(std::slice::from_ref(&repository));
     assert_eq!(run(docker_command().args(["images", "--quiet", &repository])), "");
 }
 
@@ -64,7 +64,7 @@ fn without_its_token_nothing_is_pushed() {
     run(docker().args(["login", "--username", TOKEN_USER, "--password", TOKEN, &registry.address()]));
     run(docker().args(["push", &image]));
     assert_eq!(registry.tags("quill/tasks"), ["one"]);
-    remove_images(&repository);
+    remove_images(std::slice::from_ref(&repository));
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(super) fn image() -> anyhow::Result<Vec<Finding>> {
     registry::installed().map_err(|reason| missing(reason.to_owned()))?;
     let builder = docker::builder_image().map_err(missing)?;
     let registry = Registry::start();
-    let _images = Images(registry.address());
+    let _images = docker::Images::named(format!("{}/", registry.address()));
     let emulator = Emulator::start()?;
     emulator.put(&Healthy::new("bench", &registry.address()), None)?;
     let home = emulator.home(&registry.address())?;
@@ -106,13 +106,4 @@ pub(super) fn image() -> anyhow::Result<Vec<Finding>> {
         ),
     });
     Ok(findings)
-}
-
-/// The images of a registry in the engine, which are removed at the end.
-struct Images(String);
-
-impl Drop for Images {
-    fn drop(&mut self) {
-        docker::remove_images(&self.0);
-    }
 }

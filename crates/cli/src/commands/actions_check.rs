@@ -35,11 +35,12 @@ pub(super) async fn check(
     let (schema, seed) = scripts(application, args.schema.as_deref(), context.process)?;
     let tables = schema.name.clone();
     let emit = context.emit();
+    let unusable = |error| local::error(error, None);
     let work = async {
         emit(Event::Doing("starting PostgreSQL"));
-        let scratch = Scratch::start(schema, seed).await.map_err(local::error)?;
+        let scratch = Scratch::start(schema, seed).await.map_err(unusable)?;
         emit(Event::Doing("preparing statements"));
-        let fit = scratch.fit(&compiled.actions).await.map_err(local::error);
+        let fit = scratch.fit(&compiled.actions).await.map_err(unusable);
         scratch.stop().await;
         fit
     };

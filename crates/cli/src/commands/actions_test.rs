@@ -25,11 +25,12 @@ pub(super) async fn test(
     let tables = local::tables(application, context.process)?;
     let name = tables.schema.name.clone();
     let emit = context.emit();
+    let unusable = |error| local::error(error, None);
     let work = async {
         emit(Event::Doing("starting PostgreSQL"));
-        let scratch = Scratch::start(tables.schema, Some(tables.seed)).await.map_err(local::error)?;
+        let scratch = Scratch::start(tables.schema, Some(tables.seed)).await.map_err(unusable)?;
         emit(Event::Doing("running cases"));
-        let verdicts = scratch.test(&compiled.actions, &examples, &cases).await.map_err(local::error);
+        let verdicts = scratch.test(&compiled.actions, &examples, &cases).await.map_err(unusable);
         scratch.stop().await;
         verdicts
     };

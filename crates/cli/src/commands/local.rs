@@ -19,9 +19,10 @@ use super::guard::{Guard, close};
 pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, CliError> {
     let environment = embedded(&context)?;
     let state = environment.state_dir().map(Path::to_owned).ok_or_else(|| not_embedded(&environment))?;
+    let unusable = |error| local::error(error, Some(&environment.name));
     match args {
         Local::Status => {
-            let status = quill_admin_local::status(&state).map_err(local::error)?;
+            let status = quill_admin_local::status(&state).map_err(unusable)?;
             let refused = refusal(&context, &environment, &status)?;
             let contents = if status.exists && !status.in_use && refused.is_none() {
                 count(&context, &environment).await?
@@ -47,7 +48,7 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
             }
             let (emit, name) = (context.emit(), environment.name.clone());
             let on_wait = move |holder: &Holder| emit(Event::Waiting(local::waiting(&name, holder)));
-            let existed = quill_admin_local::reset_in_turn(&state, on_wait).await.map_err(local::error)?;
+            let existed = quill_admin_local::reset_in_turn(&state, on_wait).await.map_err(unusable)?;
             Ok(context.reporter.local_reset(&state, existed))
         }
         Local::Serve => serve(&context, &environment).await,
@@ -88,7 +89,7 @@ fn refusal(
     let refused = status.exists && status.tables != Some(tables.digest());
     Ok(refused.then(|| {
         let (directory, schema) = (status.directory.clone(), tables.schema.name);
-        local::error(LocalError::OtherTables { directory, schema })
+        local::error(LocalError::OtherTables { directory, schema }, Some(&environment.name))
     }))
 }
 
@@ -107,7 +108,9 @@ async fn count(
 ) -> Result<Option<quill_admin_local::Contents>, CliError> {
     let session = open(context, &mut context.guard(), environment).await?;
     let contents = match session.local() {
-        Some(local) => local.contents().await.map(Some).map_err(local::error),
+        Some(local) => {
+            local.contents().await.map(Some).map_err(|error| local::error(error, Some(&environment.name)))
+        }
         // Another process has begun to serve it in this moment.
         None => Ok(None),
     };
@@ -122,7 +125,7 @@ async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, C
     let opening = Box::pin(context.session_alone(environment));
     let session = guard.run(&PointOfNoReturn::new("nothing was changed"), opening).await?;
     if let Some(local) = session.local() {
-        local.serve().map_err(local::error)?;
+        local.serve().map_err(|error| local::error(error, Some(&environment.name)))?;
         context.reporter.local_serving(local.endpoint(), local.database_url(), local.control_token());
     }
     tokio::select! {

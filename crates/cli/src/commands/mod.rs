@@ -90,7 +90,7 @@ pub async fn dispatch(
         let check = error.check.filter(|_| !diagnosed);
         let certificates = error.unknown_issuer.then(|| sign_in::certificates_of_gcloud(process)).flatten();
         let closer = check.and_then(|check| hints::look_closer(chosen.get(), check));
-        certificates.into_iter().chain(closer).fold(error, CliError::hint)
+        error.hints(certificates.into_iter().chain(closer))
     })
 }
 

@@ -213,7 +213,7 @@ impl Context<'_> {
             }
             // The error itself names the check for a closer look.
             let hints = hints::after_failure(error.code, session.environment(), subject.username.as_ref());
-            hints.into_iter().fold(error, CliError::hint)
+            error.hints(hints)
         });
         close(reporter, session).await;
         code

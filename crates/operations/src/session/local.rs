@@ -133,9 +133,10 @@ pub(super) fn doing(stage: Stage) -> &'static str {
     }
 }
 
-/// Converts an error, with the next step that helps. The state is deleted only where that helps.
+/// Converts an error of an environment, with the next step that helps. The state is deleted only where that helps, and
+/// never where there is none: for the database in which actions are tried, `environment` is `None`.
 #[must_use]
-pub fn error(error: LocalError) -> CliError {
+pub fn error(error: LocalError, environment: Option<&str>) -> CliError {
     let mut message = error.to_string();
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
@@ -150,12 +151,16 @@ pub fn error(error: LocalError) -> CliError {
     if let Some(kind) = error.system() {
         return system(told, &error, kind);
     }
+    let reset = environment.map(hints::reset);
+    let afresh = reset
+        .as_ref()
+        .map(|reset| advice("start afresh, without the users, executions and logs in it", reset));
     match error {
         LocalError::NotOurs { path, .. } => {
             told.hint(format!("look at it with: ls -la {}; then move it away, and try again", quoted(&path)))
         }
         LocalError::OtherTables { .. } => told
-            .hint(afresh())
+            .hints(afresh)
             .hint("or name the folder whose tables it has: --application FOLDER"),
         LocalError::InUse { holder, .. } | LocalError::ServedOtherwise { holder, .. } if holder.is_serving() => {
             let by_number = holder.process.map(|process| format!(", or with: kill {process}"));
@@ -175,17 +180,13 @@ pub fn error(error: LocalError) -> CliError {
         ),
         LocalError::Ended { .. } => told.hint("run it again"),
         LocalError::Format { .. } | LocalError::Damaged { .. } => {
-            told.hint(afresh())
+            told.hints(afresh)
         }
         LocalError::Cloud { .. } | LocalError::Database { .. } => {
-            told.hint(advice("if it stays like that, start afresh with", &hints::reset()))
+            told.hints(reset.map(|reset| advice("if it stays like that, start afresh with", &reset)))
         }
         _ => told,
     }
-}
-
-fn afresh() -> String {
-    advice("start afresh, without the users, executions and logs in it", &hints::reset())
 }
 
 /// Adds what helps where the system does not let a file be used. To delete the state would not.

@@ -273,7 +273,7 @@ impl Session {
     pub fn check_served(&self) -> Result<(), CliError> {
         #[cfg(feature = "local")]
         if let Some(quill_admin_local::Joined::Served(served)) = &self.opened.local {
-            served.check().map_err(local::error)?;
+            served.check().map_err(|error| local::error(error, Some(&self.opened.environment.name)))?;
         }
         Ok(())
     }
@@ -296,10 +296,10 @@ impl Session {
     #[cfg_attr(not(feature = "local"), expect(clippy::unused_async, reason = "there is nothing to end"))]
     pub async fn close(self) -> Result<(), CliError> {
         #[cfg(feature = "local")]
-        if let Some(Opened { local: Some(quill_admin_local::Joined::Own(local)), .. }) =
+        if let Some(Opened { local: Some(quill_admin_local::Joined::Own(local)), environment, .. }) =
             Arc::into_inner(self.opened)
         {
-            local.shutdown().await.map_err(local::error)?;
+            local.shutdown().await.map_err(|error| local::error(error, Some(&environment.name)))?;
         }
         Ok(())
     }
@@ -349,7 +349,7 @@ impl Opened {
         } else {
             Local::join(options, on_progress, on_wait).await
         };
-        let joined = joined.map_err(local::error)?;
+        let joined = joined.map_err(|error| local::error(error, Some(&environment.name)))?;
         let endpoints = match &joined {
             Joined::Own(local) => quill_admin_cloud::Endpoints::all_at(local.endpoint()),
             Joined::Served(served) => quill_admin_cloud::Endpoints::all_at(&served.endpoint()),

@@ -62,7 +62,7 @@ fn of_action(environment: &Environment, action: &Action) -> Result<JobName, CliE
                  its tables come from the application's schema.sql; nothing was started"
             ),
         )
-        .hint(hints::advice("to make the tables afresh", &hints::reset())));
+        .hint(hints::advice("to make the tables afresh", &hints::reset(place))));
     }
     let id: ResourceId = name.parse().map_err(|invalid| {
         CliError::usage(format!(

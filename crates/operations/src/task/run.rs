@@ -328,7 +328,7 @@ impl<'a> Watch<'a> {
         let message = format!("lost contact with execution {id}: {error}; {known}");
         // Hints against the cause (signing in again) come first.
         let hints = CliError::from(error).hints;
-        self.reach(hints.into_iter().fold(CliError::new(ExitCode::Unknown, message), CliError::hint))
+        self.reach(CliError::new(ExitCode::Unknown, message).hints(hints))
     }
 }
 

@@ -96,7 +96,7 @@ pub fn judge(
     let what =
         format!("{difference}: the image is of {}, yours of {own}; nothing was started", deployed.revision);
     let refused = CliError::new(ExitCode::ImageTooOld, what).at("job-image");
-    Err(own.advice(&deployed.revision, environment, cwd).into_iter().fold(refused, CliError::hint))
+    Err(refused.hints(own.advice(&deployed.revision, environment, cwd)))
 }
 
 #[cfg(all(test, unix))]
