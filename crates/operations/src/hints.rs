@@ -40,7 +40,7 @@ pub fn of_file(verb: &str) -> String {
 /// several of that kind.
 #[must_use]
 pub fn reset(environment: &str) -> String {
-    command(environment, "local reset", &[])
+    format!("{} --env {}", of_file("local reset"), quote(environment))
 }
 
 /// The command that runs one check of the doctor.
