@@ -287,6 +287,8 @@ fn symbols_are_ascii_where_the_locale_is() {
         let shown = logs(utf8);
         assert!(shown.contains('✔'), "{utf8:?}: {shown}");
     }
+    let page = world.quill_admin(["doctor", "--explain", "database"]).env("LC_ALL", "C").output().exits(0);
+    assert!(page.stdout.is_ascii() && page.stdout.contains("\"TLS: ...\""), "{page}");
     // Questions and lists.
     let mut terminal = world.quill_admin(["update-permissions", "-u", "steve"]).env("LC_ALL", "C").terminal();
     terminal.expect("Up, Down or a name chooses").down().enter();

@@ -92,6 +92,88 @@ fn everything_missing_is_named_at_once_without_a_terminal() {
     );
 }
 
+/// What is wrong with the file or the environment is told before what is missing.
+#[test]
+fn an_environment_that_is_not_there_is_told_first() {
+    let world = World::empty();
+    let told = refused(&world, &["create-superadmin", "stagin"], b"");
+    assert!(told.starts_with("error: unknown environment \"stagin\"; "), "{told}");
+    assert!(told.ends_with("\n next: did you mean: --env staging\n"), "{told}");
+    let told = refused(&world, &["create-superadmin", "--config", "nofile"], b"");
+    assert!(told.contains("nofile") && !told.contains("missing:"), "{told}");
+    let by_variable = world.quill_admin(["history"]).env("QUILL_ADMIN_ENV", "stagin").output().exits(2);
+    let told = by_variable.stderr;
+    assert!(told.contains("QUILL_ADMIN_ENV=stagin chose it; --env names another one"), "{told}");
+}
+
+/// Clap's own advice would make the word a value, which is never meant.
+#[test]
+fn a_mistyped_option_is_answered_with_the_one_that_is_like_it() {
+    let world = World::empty();
+    for (args, like) in [
+        (&["create-superadmin", "--evn", "local"][..], Some("--env")),
+        (&["each", "create-user", "--reslts", "x"], Some("--results")),
+        (&["history", "--limit", "-1"], None),
+        (&["history", "--frob"], None),
+    ] {
+        let told = refused(&world, args, b"");
+        let tip = like.map(|like| format!("tip: a similar argument exists: '{like}'"));
+        assert_eq!(told.matches("tip:").count(), usize::from(tip.is_some()), "{told}");
+        assert!(told.contains(&tip.unwrap_or_default()), "{told}");
+    }
+    for (args, help) in [(&["-q"][..], "quill-admin --help"), (&["local", "-q"], "quill-admin local --help")]
+    {
+        let told = refused(&world, args, b"");
+        assert_eq!(told, format!("error: no command was given\n next: see the commands with: {help}\n"));
+    }
+}
+
+/// A command that is suggested reads the same file of actions.
+#[test]
+fn what_is_suggested_names_the_folder_of_actions() {
+    let world = World::empty();
+    let application = concat!(env!("CARGO_MANIFEST_DIR"), "/../application");
+    let of = |args: &[&str]| {
+        let args = [args, &["--application", application]].concat();
+        world.quill_admin(args.iter().copied()).output().exits(2).stderr
+    };
+    let told = of(&["add-role"]);
+    let help = format!("see its flags with: quill-admin add-role --help --application {application}\n");
+    assert!(told.ends_with(&help), "{told}");
+    let told = of(&["each", "nosuch"]);
+    assert!(told.ends_with(&format!("quill-admin actions --application {application}\n")), "{told}");
+    let told = of(&["actions", "test", "--case", "nosuch"]);
+    assert!(told.ends_with(&format!("quill-admin actions test --application {application}\n")), "{told}");
+    // What has no rows is no task for many.
+    let told = of(&["each", "check"]);
+    assert_eq!(told, "error: check is not run for each row of a table: it is about the whole database\n");
+    // The help of a file with mistakes says that its actions are missing.
+    world.home.write("broken/actions.yaml", "");
+    let help = world.quill_admin(["--help", "--application", "broken"]).output().exits(0);
+    let hint = "see them with: quill-admin actions check --application broken\n";
+    assert!(help.stdout.ends_with(hint), "{help}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_working_folder_that_was_deleted_is_no_bug() {
+    let world = World::empty();
+    let gone = world.home.work().join("gone");
+    // The shell goes into the folder, removes it, and starts the program there.
+    let shell = |args: &str| {
+        let program = quill_admin_testkit::bin::quill_admin();
+        let script = format!("cd '{}' && rm -r ../gone; exec '{}' {args}", gone.display(), program.display());
+        world.home.write("gone/file", "");
+        world.home.run("/bin/sh").args(["-c", &script]).output()
+    };
+    assert!(shell("--version").exits(0).stdout.starts_with("quill-admin "));
+    let missing = shell("history -e staging --json").exits(2).json();
+    assert!(
+        missing["error"]["messages"][0].as_str().is_some_and(|told| told.contains("environments.yaml")),
+        "{missing:#}"
+    );
+}
+
 #[test]
 fn an_empty_variable_means_what_an_unset_one_does() {
     let world = World::empty();

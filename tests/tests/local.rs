@@ -67,7 +67,8 @@ fn a_changed_schema_is_told_and_a_reset_takes_it_over() {
     let _ = create().exits(0);
     // With the same tables the state keeps its users, even if the seed changes.
     world.home.write("app/seed.sql", "");
-    let _ = run(&["show-user", "-u", "steve"]).exits(0);
+    let shown = run(&["show-user", "-u", "steve", "--quiet"]).exits(0);
+    assert!(shown.stdout.contains("s@example.org"), "the user is the result: {shown}");
 
     world.home.write("app/schema.sql", &format!("{schema}ALTER TABLE users ADD COLUMN nickname text;\n"));
     let refused = run(&["show-user", "-u", "steve"]).exits(34);

@@ -100,7 +100,9 @@ fn a_dumb_terminal_gets_plain_lines_and_a_numbered_list() {
     terminal.expect("Username: ").type_line("").expect("the username is empty").expect("Username: ");
     terminal.type_text("stevr\u{7f}").expect("\nUsername: stev").type_line("e");
     terminal.expect(" 3  staff").expect("Permission level (number or name): ").type_line("a");
-    terminal.expect("type one of the numbers, or a name").type_line("superadmin");
+    terminal
+        .expect("type one of the numbers, a name, or a part that only one name has")
+        .type_line("superadmin");
     terminal.expect("update-permissions steve").expect("Run it? [y/N]: ").type_line("y");
     let ended = terminal.wait();
     assert!(!ended.transcript.contains('\u{1b}'), "{:?}", ended.transcript);

@@ -309,10 +309,13 @@ fn ctrl_c_asks_what_it_is_for() {
         assert!(ended.text().contains(told), "{}", ended.text());
         assert_eq!(executions(&world), 1);
     }
-    // Another answer is asked again, and Ctrl-D leaves, on a line of its own.
+    // After a stop the question is shown again. Another answer is asked again, and Ctrl-D leaves, on a line of its own.
     let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
     let mut terminal = add_role(&world, &[]).terminal();
     terminal.expect("execution quill-tasks-staging-").ctrl_c();
+    terminal.expect("[w/d/c]");
+    let process = Pid::from_raw(i32::try_from(terminal.id()).expect("a process id")).expect("not 0");
+    kill_process(process, Signal::CONT).expect("sent");
     terminal.expect("[w/d/c]").type_line("no").expect("Type w, d or c, and Enter: [w/d/c] ").ctrl_d();
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());

@@ -122,8 +122,14 @@ fn command(tasks: &[TaskCommand], shell: &str, environments: &[OneValue]) -> cla
     let root = args::command(tasks);
     let explained =
         help::names(&root).into_iter().map(|name| OneValue { name, note: String::new() }).collect();
+    let changes = tasks
+        .iter()
+        .filter(|task| task.writes)
+        .map(|task| OneValue { name: task.name.clone(), note: task.about.clone() })
+        .collect();
     root.mut_arg("env", |arg| arg.add(one_of(environments.to_vec(), shell)))
         .mut_subcommand("help", |command| command.mut_arg("words", |arg| arg.add(one_of(explained, shell))))
+        .mut_subcommand("each", |command| command.mut_arg("action", |arg| arg.add(one_of(changes, shell))))
         .mut_subcommands(|command| {
             let takes_environment = command.get_positionals().any(|arg| arg.get_id() == args::ENVIRONMENT);
             let command = if takes_environment {

@@ -20,12 +20,14 @@ mod wrap;
 
 use std::sync::Arc;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use jiff::Timestamp;
 use quill_admin_contract::ExitCode;
 use quill_admin_operations::actions::{self, Settled};
 /// The module and the macro have the same name: the build script packs the executor that the macro includes.
 pub use quill_admin_operations::carried;
-use quill_admin_operations::error::CliError;
+use quill_admin_operations::error::{CliError, advice};
+use quill_admin_operations::hints;
 use quill_admin_operations::process::{BuiltFrom, Process, keep_memory_private};
 #[cfg(feature = "local")]
 use quill_admin_operations::session::own_program::EXECUTOR_ARGUMENT;
@@ -107,6 +109,15 @@ fn asked_for(process: &Process) -> Style {
     Style { json: process.args.iter().any(|arg| arg == "--json"), ..Style::default() }
 }
 
+/// The error of a command line that ends before its command.
+fn no_command(error: &clap::Error) -> CliError {
+    let before = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(before)) => before.as_str(),
+        _ => "quill-admin",
+    };
+    CliError::usage("no command was given").hint(advice("see the commands with", &format!("{before} --help")))
+}
+
 /// Handles a command line that clap does not accept: help and version are answers, everything else is a
 /// refusal. An unknown command may be declared in a file of actions with mistakes; then the mistakes are
 /// reported.
@@ -117,11 +128,22 @@ fn refuse(
     mistakes: Option<CliError>,
 ) -> u8 {
     let style = asked_for(process);
-    if let Some(mistakes) = mistakes.filter(|_| error.kind() == clap::error::ErrorKind::InvalidSubcommand) {
-        return Reporter::new(style).error(&mistakes);
+    if let Some(mistakes) = mistakes.as_ref().filter(|_| error.kind() == ErrorKind::InvalidSubcommand) {
+        return Reporter::new(style).error(mistakes);
+    }
+    if error.kind() == ErrorKind::MissingSubcommand {
+        return Reporter::new(style).error(&no_command(&error));
     }
     meant::names_first(tasks, &mut error);
-    let meant = meant::with_environment(process, tasks, &error);
+    meant::option(process, tasks, &mut error);
+    let meant = match mistakes {
+        // Help and version are answers all the same.
+        Some(_) if !error.use_stderr() => Some(advice(
+            "the file of actions has mistakes, and its actions are not shown here; see them with",
+            &hints::of_actions("actions check"),
+        )),
+        _ => meant::with_environment(process, tasks, &error),
+    };
     if error.use_stderr() && style.json {
         let text = error.render().to_string();
         let message = text.trim().trim_start_matches("error: ").to_owned();

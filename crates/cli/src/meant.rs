@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use quill_admin_operations::actions;
 use quill_admin_operations::config::Config;
 use quill_admin_operations::process::Process;
+use quill_admin_operations::{actions, nearest};
 
 use crate::task_command::TaskCommand;
 use crate::{args, help};
@@ -21,6 +21,27 @@ pub(crate) fn names_first(tasks: &[TaskCommand], error: &mut clap::Error) {
     names.reverse();
     names.sort_by_key(|name| !is_name(name));
     error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+}
+
+/// Offers the option that is most alike. Clap's advice is to pass the word as a value, which is never meant: no value
+/// here begins with hyphens.
+pub(crate) fn option(process: &Process, tasks: &[TaskCommand], error: &mut clap::Error) {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return;
+    }
+    error.remove(ContextKind::Suggested);
+    let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidArg) else { return };
+    let (Some(word), None) = (name.strip_prefix("--"), error.get(ContextKind::SuggestedArg)) else { return };
+    let mut root = args::command(tasks);
+    root.build();
+    let mut command = &root;
+    for word in process.args.iter().skip(1) {
+        command = command.find_subcommand(word).unwrap_or(command);
+    }
+    if let Some(near) = nearest(word, command.get_arguments().filter_map(clap::Arg::get_long)) {
+        let near = format!("--{near}");
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(near));
+    }
 }
 
 /// The same command line with the environment behind `--env`, as advice, where that would be accepted.

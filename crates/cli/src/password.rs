@@ -70,8 +70,9 @@ pub fn judge(text: Secret, rules: &PasswordRules, owner: Owner<'_>) -> Result<Pa
     let password = Password::parse(text).map_err(|problem| problem.to_string())?;
     let length = password.expose().chars().count();
     if length < minimum {
+        let characters = if length == 1 { "character" } else { "characters" };
         return Err(format!(
-            "the password has {length} characters; at least {minimum} are needed. Several unrelated words work well"
+            "the password has {length} {characters}; at least {minimum} are needed. Several unrelated words work well"
         ));
     }
     let theirs = || owner.names.iter().chain(owner.emails).copied();

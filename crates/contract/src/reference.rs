@@ -68,7 +68,9 @@ pub fn exit_codes() -> String {
          is kept, because it says more.\n\
          - 130 means that the person at the terminal stopped. Nothing was started or changed, unless the message says \
          what was: it names an execution that goes on, or what `build`, `restore-backend` or a fix had changed by \
-         then. A task that Ctrl-C has cancelled ends with 25, which says that no execution goes on.\n\
+         then. A task that Ctrl-C has cancelled ends with 25, which says that no execution goes on. Whoever has asked \
+         for a preview alone, with `--preview`, and says no to running it for good has got it: that ends with 0.\n\
+         - `cancel` ends with 0 if it has had the task cancelled, and with 25 if that had been done before.\n\
          - 28 means that nobody has agreed. A change in a protected environment needs its name, as `--confirm` where \
          nobody can be asked. The project and job of a settings file that was found need a yes.\n",
     );

@@ -36,6 +36,14 @@ pub fn of_file(verb: &str) -> String {
     format!("quill-admin {verb}{}", config.unwrap_or_default())
 }
 
+/// The command line of a verb that reads the actions and names no environment. It names the environments file and the
+/// folder of actions, where they were named for this run alone.
+#[must_use]
+pub fn of_actions(verb: &str) -> String {
+    let folder = actions::named_folder().map(|folder| format!(" {APPLICATION} {}", quote(folder)));
+    format!("{}{}", of_file(verb), folder.unwrap_or_default())
+}
+
 /// The command that deletes the state of an emulated environment. It names the environment, since a file may have
 /// several of that kind.
 #[must_use]

@@ -1,8 +1,8 @@
 //! Writes a file for the person alone, and never over one of somebody else's making.
 
-use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::{fmt, fs};
 
 use quill_admin_files::open_regular;
 
@@ -16,7 +16,7 @@ use crate::error::CliError;
 /// Fails when something else has that name, which stays as it is, and when the file cannot be written.
 pub fn write(path: &Path, mark: &str, content: &str) -> Result<(), CliError> {
     debug_assert!(content.starts_with(mark), "it would not be known again");
-    let failed = |error: &io::Error| {
+    let failed = |error: &dyn fmt::Display| {
         CliError::usage(format!("failed to write {}: {error}; nothing was written", path.display()))
     };
     let replaces = match fs::symlink_metadata(path) {
@@ -26,12 +26,16 @@ pub fn write(path: &Path, mark: &str, content: &str) -> Result<(), CliError> {
         Err(error) => return Err(failed(&error)),
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.exists() {
+        return Err(failed(&format!("there is no folder {}", folder.display())));
+    }
     // Where nothing else is asked for, such a file is the person's alone (0600).
     let mut file = tempfile::Builder::new()
         .prefix(".quill-admin-")
         .suffix(".part")
         .tempfile_in(folder)
-        .map_err(|error| failed(&error))?;
+        // Without the path of the library's message, which is that of the other name.
+        .map_err(|error| failed(&error.kind()))?;
     file.write_all(content.as_bytes())
         .and_then(|()| file.as_file().sync_all())
         .map_err(|error| failed(&error))?;

@@ -36,11 +36,12 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// Fails when the working folder or the program's own file is not known.
+    /// Fails when the program's own file is not known.
     pub fn current(built_from: BuiltFrom) -> std::io::Result<Self> {
         Ok(Self {
             args: std::env::args_os().collect(),
-            cwd: std::env::current_dir()?,
+            // A folder that was deleted is still the working folder: what is looked for in it is not there.
+            cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             exe: std::env::current_exe()?,
             built_from,
             vars: std::env::vars_os().map(|(name, value)| (known_as(name), value)).collect(),

@@ -4,8 +4,9 @@ use quill_admin_application::Application as Compiled;
 use quill_admin_application::examples::{self, Case, EXAMPLES, Examples};
 use quill_admin_local::{Scratch, Verdict};
 use quill_admin_operations::config::Application;
-use quill_admin_operations::error::CliError;
+use quill_admin_operations::error::{CliError, advice};
 use quill_admin_operations::events::Event;
+use quill_admin_operations::hints;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::process::Process;
 use quill_admin_operations::session::local;
@@ -88,7 +89,7 @@ fn chosen<'a>(examples: &'a Examples, text: Option<&str>) -> Result<Vec<&'a Case
         return Err(CliError::usage(format!(
             "no case runs an action {text}, and none has \"{text}\" in its name; nothing was tested"
         ))
-        .hint("list all cases by running them: quill-admin actions test"));
+        .hint(advice("list all cases by running them", &hints::of_actions("actions test"))));
     }
     Ok(cases)
 }

@@ -108,7 +108,7 @@ impl Context<'_> {
                 self.global.env = Some(name.to_owned());
             }
         }
-        self.need_environment();
+        self.need_environment()?;
         self.form.check()?;
         self.environment()
     }

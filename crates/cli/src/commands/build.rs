@@ -16,7 +16,7 @@ use crate::args;
 use crate::report::BuildReport;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u8, CliError> {
-    context.need_environment();
+    context.need_environment()?;
     context.form.check()?;
     // Options that only a compiler can use ask for compiling.
     let compile = args.from_source || args.source.is_some() || args.no_cache || args.builder_image.is_some();

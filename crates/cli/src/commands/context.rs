@@ -56,10 +56,29 @@ impl Context<'_> {
     }
 
     /// Notes a missing `--env`, to be named together with everything else that is missing.
-    pub(super) fn need_environment(&mut self) {
-        if self.global.env.is_none() {
-            self.form.need("--env");
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be read, or does not have the environment: before anything else is asked for.
+    pub(super) fn need_environment(&mut self) -> Result<(), CliError> {
+        let config = self.config()?;
+        match &self.global.env {
+            Some(name) => self.named(&config, name).map(drop),
+            None => {
+                self.form.need("--env");
+                Ok(())
+            }
         }
+    }
+
+    /// The environment of this name, which `--env` or its variable has given.
+    fn named(&self, config: &Config, name: &str) -> Result<Environment, CliError> {
+        config.environment(name).map_err(|error| {
+            let by_variable = !self.global.env_is_named;
+            error.hints(
+                by_variable.then(|| format!("QUILL_ADMIN_ENV={name} chose it; --env names another one")),
+            )
+        })
     }
 
     pub(super) fn open_environment(&self, environment: &Environment) -> Result<Opening, CliError> {
@@ -94,17 +113,16 @@ impl Context<'_> {
     /// The environment of `--env`, or the one that a person chooses.
     pub(super) fn environment(&mut self) -> Result<Environment, CliError> {
         let config = self.config()?;
-        let name = if let Some(name) = &self.global.env {
-            name.clone()
+        let environment = if let Some(name) = &self.global.env {
+            self.named(&config, name)?
         } else {
             let names: Vec<&str> = config.names().collect();
             let choices: Vec<Choice> = names
                 .iter()
                 .map(|name| Choice { name: (*name).to_owned(), note: config.describe(name) })
                 .collect();
-            names[self.form.choose("Environment", &choices)?].to_owned()
+            config.environment(names[self.form.choose("Environment", &choices)?])?
         };
-        let environment = config.environment(&name)?;
         // It is set once: a command has one environment.
         let _ = self.chosen.set(environment.clone());
         Ok(environment)

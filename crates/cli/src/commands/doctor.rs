@@ -46,7 +46,10 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<
     }
     if args.fix {
         // One environment is changed at a time, and it has to be named.
-        context.need_environment();
+        // What is wrong with the file is a finding.
+        if context.global.env.is_none() {
+            context.form.need("--env");
+        }
         if !args.yes && !args.dry_run {
             context.form.need("--yes");
         }

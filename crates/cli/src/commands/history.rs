@@ -12,7 +12,7 @@ use crate::report::{MARK, page};
 
 pub(super) async fn run(mut context: Context<'_>, args: args::History) -> Result<u8, CliError> {
     let user: Option<Username> = context.form.optional("--user", args.user.as_deref());
-    context.need_environment();
+    context.need_environment()?;
     context.form.check()?;
     let since = history::since(args.since.as_deref())?;
     let environment = context.environment()?;

@@ -10,7 +10,7 @@ use super::guard::close;
 use crate::args;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::RecordKey) -> Result<u8, CliError> {
-    context.need_environment();
+    context.need_environment()?;
     context.form.check()?;
     let environment = context.environment()?;
     if environment.is_embedded() {

@@ -12,7 +12,7 @@ use crate::args;
 use crate::report::RestoreReport;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) -> Result<u8, CliError> {
-    context.need_environment();
+    context.need_environment()?;
     context.form.check()?;
     let environment = context.environment()?;
     if !environment.has_surroundings() {

@@ -18,7 +18,7 @@ use crate::report::ReviewReport;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Review) -> Result<u8, CliError> {
     let reason: Option<Reason> = context.form.optional("--reason", args.reason.as_deref());
-    context.need_environment();
+    context.need_environment()?;
     context.form.check()?;
     let since = args.since.as_deref().map(|text| history::since(Some(text))).transpose()?;
     if since.is_some_and(|since| since > jiff::Timestamp::now()) {

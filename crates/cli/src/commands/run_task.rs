@@ -51,7 +51,7 @@ pub(super) async fn run(
     }
     let checked = check(&mut context.form, call.given);
     let options = context.task_options(command, call.flags);
-    context.need_environment();
+    context.need_environment()?;
     context.form.check()?;
     if made_here && !options.dry_run && !options.preview {
         // The password is shown once, at the end: a task is better not begun than its password lost.

@@ -6,7 +6,7 @@ use super::context::Context;
 use crate::report::WhoamiReport;
 
 pub(super) async fn run(mut context: Context<'_>) -> Result<u8, CliError> {
-    context.need_environment();
+    context.need_environment()?;
     context.form.check()?;
     let environment = context.environment()?;
     if !environment.has_surroundings() {

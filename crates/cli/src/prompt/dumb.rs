@@ -60,7 +60,7 @@ impl Terminal {
             if let Some(index) = pick(&text, choices) {
                 return Ok(index);
             }
-            self.begin_question(Some("type one of the numbers, or a name"))?;
+            self.begin_question(Some("type one of the numbers, a name, or a part that only one name has"))?;
         }
     }
 

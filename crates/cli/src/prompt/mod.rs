@@ -22,6 +22,7 @@ use quill_admin_contract::{InvalidValue, Secret};
 
 pub use prompter::{Choice, Prompter};
 use quill_admin_operations::error::{CliError, advice};
+use quill_admin_operations::hints;
 pub use signals::Stop;
 pub(crate) use terminal::line;
 pub use terminal::{Interrupt, Questions, Terminal};
@@ -196,8 +197,8 @@ impl Form {
         let mut error = CliError::usage("");
         error.messages = messages;
         let explains = Some(&self.command).filter(|command| lacks && !command.is_empty());
-        let help = explains.map(|command| format!("quill-admin {command} --help"));
-        Err(help.into_iter().fold(error, |error, help| error.hint(advice("see its flags with", &help))))
+        let help = explains.map(|command| hints::of_actions(&format!("{command} --help")));
+        Err(error.hints(help.map(|help| advice("see its flags with", &help))))
     }
 
     /// The person to ask for a value.

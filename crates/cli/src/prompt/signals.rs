@@ -38,7 +38,6 @@ mod sys {
     use rustix::process;
     use tokio::signal::unix::{SignalKind, signal};
 
-    use super::super::tty;
     use super::{Signal, Stop};
 
     /// Begins to listen. Without a handler a signal ends the process by itself, which is the second-best result.
@@ -56,11 +55,11 @@ mod sys {
         .collect()
     }
 
-    /// Passes on that the program was continued after Ctrl-Z, again and again.
-    pub(in super::super) async fn continued() {
+    /// Calls `then` whenever the program was continued after Ctrl-Z. It never ends.
+    pub(in super::super) async fn continued(mut then: impl FnMut()) {
         if let Ok(mut signals) = signal(SignalKind::from_raw(process::Signal::CONT.as_raw())) {
             while signals.recv().await.is_some() {
-                tty::continued();
+                then();
             }
         }
         std::future::pending::<()>().await;
@@ -92,7 +91,7 @@ mod sys {
     }
 
     /// Windows does not stop programs, and so never continues one.
-    pub(in super::super) async fn continued() {
+    pub(in super::super) async fn continued(_then: impl FnMut()) {
         std::future::pending::<()>().await;
     }
 }

@@ -501,7 +501,7 @@ impl Interrupt {
 ///
 /// Text that was typed before is dropped, because it was not meant for this question. That happens before the
 /// question is visible, so that no answer is dropped with it.
-pub(crate) async fn line(ask: impl FnOnce()) -> String {
+pub(crate) async fn line(ask: impl Fn()) -> String {
     tty::forget_typed();
     ask();
     let (send, receive) = tokio::sync::oneshot::channel::<String>();
@@ -519,7 +519,11 @@ pub(crate) async fn line(ask: impl FnOnce()) -> String {
         let _ = io::stdin().read_line(&mut line);
         let _ = send.send(line);
     });
-    receive.await.unwrap_or_default()
+    tokio::select! {
+        line = receive => line.unwrap_or_default(),
+        // The shell has written over the question.
+        () = signals::continued(ask) => String::new(),
+    }
 }
 
 /// The time in which questions are asked. While it lasts, Ctrl-C restores the terminal (while questions are
@@ -554,7 +558,7 @@ impl Questions {
         let listener = tokio::spawn(async move {
             tokio::select! {
                 _ = interrupt.wait() => {}
-                () = signals::continued() => {}
+                () = signals::continued(tty::continued) => {}
             }
             if claimed.compare_exchange(ASKING, ENDING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
                 return;

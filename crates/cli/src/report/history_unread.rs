@@ -25,7 +25,8 @@ pub(super) fn unread(past: &Past) -> Vec<String> {
         .unread
         .iter()
         .map(|(job, error)| format!("what was run in the job {} could not be looked at: {error}", job.job));
-    let older = past.unfinished.then(|| match past.records_from {
+    // Where there are more than were asked for, the next sentence says so.
+    let older = (past.unfinished && !past.cut).then(|| match past.records_from {
         Some(time) => {
             let time = time.strftime("%Y-%m-%d %H:%M UTC");
             format!("the log was not searched to its end: records from before {time} were not looked at")

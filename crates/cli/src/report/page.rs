@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::paint::{clean, style};
+use super::symbols;
 use crate::wrap::{WIDTH, lines, room};
 
 /// The narrowest last column of a table.
@@ -52,7 +53,7 @@ pub(super) fn text(markdown: &str, columns: Option<usize>) -> String {
             text.push('\n');
         }
     }
-    text
+    symbols::in_message(&text).into_owned()
 }
 
 /// Whether a line continues a paragraph.

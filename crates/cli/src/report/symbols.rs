@@ -49,8 +49,8 @@ pub(crate) const CHOSEN: Symbol = Symbol { unicode: "❯", ascii: ">" };
 /// The arrow keys that move in a list.
 pub(crate) const KEYS: Symbol = Symbol { unicode: "↑ ↓", ascii: "Up, Down" };
 
-/// The symbols that stand in messages of other crates.
-const IN_MESSAGES: [Symbol; 3] = [ARROW, MORE, LEFT_OUT];
+/// The symbols that stand in messages of other crates, and in pages of the guide.
+const IN_MESSAGES: [Symbol; 6] = [ARROW, MORE, LEFT_OUT, DONE, FAILED, BAR];
 
 /// The frames of the spinner in ASCII; the last one is shown at its end.
 const FRAMES: &str = "|/-\\ ";

@@ -303,10 +303,12 @@ fn told(
             );
         }
     }
+    // What was asked for is the result, and no comment on it.
+    let asked_for = matches!(outcome, Outcome::Found { .. });
+    if let Some(subject) = outcome.subject().filter(|_| asked_for || !style.quiet) {
+        subject_state(&mut text.result, outcome, subject, action);
+    }
     if !style.quiet {
-        if let Some(subject) = outcome.subject() {
-            subject_state(&mut text.result, outcome, subject, action);
-        }
         if let Outcome::Checked { database, .. } = outcome {
             database_report(&mut text.result, database);
         }

@@ -237,7 +237,14 @@ impl Journal {
         // on Windows no other one can read it then.
         let metadata = match open_regular(path) {
             Ok((_, metadata)) => metadata,
-            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) if error.is_missing() => {
+                return match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                    Some(folder) if !folder.is_dir() => {
+                        Err(failed("there is no folder to make it in".to_owned()))
+                    }
+                    _ => Ok(None),
+                };
+            }
             Err(error) => return Err(failed(error.to_string())),
         };
         let opened = OpenOptions::new().read(true).write(true).open(path);

@@ -45,16 +45,9 @@ impl Context<'_> {
         };
         let label = format!("Results file to make or go on with (Enter alone: {})", beside.display());
         let typed = self.form.line(&label, &|text| {
-            let path = process.cwd.join(path(text));
-            match Journal::open(&path) {
-                Ok(None) if !path.parent().is_some_and(Path::is_dir) => {
-                    Err(format!("there is no folder to make {} in", path.display()))
-                }
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    Err(error.messages.iter().chain(&error.hints).cloned().collect::<Vec<_>>().join("; "))
-                }
-            }
+            Journal::open(&process.cwd.join(path(text))).map(drop).map_err(|error| {
+                error.messages.iter().chain(&error.hints).cloned().collect::<Vec<_>>().join("; ")
+            })
         })?;
         Ok(path(&typed))
     }

@@ -79,7 +79,7 @@ pub(super) async fn run(
     if args.results.is_none() && !options.dry_run {
         context.form.need("--results");
     }
-    context.need_environment();
+    context.need_environment()?;
     context.form.check()?;
     let from = &*context.table_file(args.from)?;
     let table = read_table(&context.process.cwd.join(from), command)
@@ -128,17 +128,19 @@ pub(super) async fn run(
 /// The command and the action of a name, if it can be run for rows.
 fn known<'a>(name: &str, tasks: &'a [TaskCommand]) -> Result<(&'a TaskCommand, &'static Action), CliError> {
     let is_it = |task: &&TaskCommand| task.name == name || task.aliases.iter().any(|alias| alias == name);
-    let found = tasks.iter().find(is_it).and_then(|task| Some((task, actions::known(&task.name)?)));
-    let Some((command, action)) = found else {
+    let refused =
+        |why: &str| Err(CliError::usage(format!("{name} is not run for each row of a table: {why}")));
+    let Some(command) = tasks.iter().find(is_it) else {
         let error = CliError::usage(format!("there is no action \"{}\"", name.escape_debug()));
         let meant = nearest(name, tasks.iter().map(|task| task.name.as_str()));
         return Err(match meant {
             Some(meant) => error.hint(format!("did you mean \"{meant}\"?")),
-            None => error.hint("see which actions there are: quill-admin actions"),
+            None => error.hint(advice("see which actions there are", &hints::of_actions("actions"))),
         });
     };
-    let refused =
-        |why: &str| Err(CliError::usage(format!("{name} is not run for each row of a table: {why}")));
+    let Some(action) = actions::known(&command.name) else {
+        return refused("it is about the whole database");
+    };
     if action.is_job() {
         return refused("it runs in a job of the application");
     }
@@ -190,7 +192,7 @@ fn told(from: &Path, command: &TaskCommand, faults: &[Fault]) -> CliError {
     error.messages = messages;
     // The header is the first line.
     if faults.iter().any(|fault| fault.line == 1) {
-        let template = hints::of_file(&format!("each {} --template", command.name));
+        let template = hints::of_actions(&format!("each {} --template", command.name));
         error = error.hint(advice("print a header to fill in", &template));
     }
     error

@@ -101,15 +101,12 @@ impl Judge<'_> {
                         format!("\"{}\"", name.escape_debug())
                     };
                     let meant = nearest(name, parameters.iter().map(TaskParameter::name));
-                    let meant = meant.map(|meant| format!("; did you mean \"{meant}\"?")).unwrap_or_default();
+                    let meant =
+                        meant.map_or_else(|| ".".to_owned(), |meant| format!("; did you mean \"{meant}\"?"));
                     let all: Vec<&str> = parameters.iter().map(TaskParameter::name).collect();
                     faults.push(Fault::new(
                         line,
-                        format!(
-                            "{} has no {what}{meant}. Columns are: {}",
-                            self.command.name,
-                            all.join(", ")
-                        ),
+                        format!("{} has no {what}{meant} Columns are: {}", self.command.name, all.join(", ")),
                     ));
                 }
             }
