@@ -557,6 +557,31 @@ fn a_secret_without_a_version_that_can_be_read_is_a_problem() {
 }
 
 #[test]
+fn what_is_wrong_is_told_beside_what_was_not_seen() {
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
+    emulator
+        .set_secret_version_state(PROJECT, SECRET, 1, SecretVersionState::Destroyed)
+        .expect("it is there");
+    let mut job = find_job(&environment);
+    let variables = &mut job["template"]["template"]["containers"][0]["env"];
+    let variables = variables.as_array_mut().expect("variables");
+    let reference = json!({"secretKeyRef": {"secret": "another", "version": "latest"}});
+    variables.push(json!({"name": "ANOTHER", "valueSource": reference}));
+    emulator.put_job(JOB, job).expect("a valid job");
+    emulator.set_faults([Fault::new("*/secrets/another/*", FaultAction::status(403, "refused"))]);
+    let text = says(&environment, "job-secrets", 30);
+    assert!(text.contains("is destroyed"), "{text}");
+    assert!(text.contains("could not be decided: the secret another: "), "{text}");
+    let json = environment.doctor(["--only", "job-secrets", "--json"]).output().exits(30).json();
+    let told = check(&json, "job-secrets");
+    assert_eq!(told["result"], "problem");
+    assert!(told["findings"][0]["what"].to_string().contains("is destroyed"), "{told:#}");
+    assert!(told["cause"].to_string().contains("the secret another"), "{told:#}");
+    assert!(told["advice"].to_string().contains("--role=roles/"), "{told:#}");
+}
+
+#[test]
 fn a_database_the_job_cannot_reach_is_a_problem() {
     let environment = environment!();
     let healthy = says(&environment, "database", 0);

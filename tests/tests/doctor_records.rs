@@ -191,4 +191,8 @@ fn what_could_not_be_looked_at_is_not_missing() {
         assert!(told.contains(permission) && told.contains("roles/logging.viewer"), "{told}");
         assert!(!told.contains("not there") && !told.contains("no sink"), "{told}");
     }
+    // What the bucket shows is told, although the sinks may not be listed.
+    put_bucket(&environment, BUCKET, json!({"retentionDays": 2557, "lifecycleState": "DELETE_REQUESTED"}));
+    let told = says(&environment, "records", 30);
+    assert!(told.contains("is to be deleted") && told.contains("logging.sinks.list"), "{told}");
 }

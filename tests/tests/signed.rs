@@ -284,6 +284,11 @@ fn the_doctor_says_who_else_may_sign() {
     world.emulator.deny_permissions(["secretmanager.secrets.getIamPolicy"]);
     let undecided = look(31);
     assert!(undecided.stdout.contains("secretmanager.secrets.getIamPolicy"), "{undecided}");
+    // Nor does it hide what is wrong besides.
+    verifies_with(&world, &[]);
+    let both = look(30);
+    assert!(both.stdout.contains("secretmanager.secrets.getIamPolicy"), "{both}");
+    assert!(both.stdout.contains("names no public key: no record can be verified"), "{both}");
 }
 
 fn base64_text(data: &str) -> String {

@@ -20,7 +20,7 @@ const WHY: &str = "Google Cloud lets nobody in who is not signed in";
 async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
     let mut notes = Vec::new();
     let mut findings = Vec::new();
-    let mut unknown = Vec::new();
+    let mut undecided = Vec::new();
     for sign_in in machine.sign_ins() {
         match sign_in {
             Ok(None) => notes.push("not asked for: everything is on this machine".to_owned()),
@@ -32,32 +32,25 @@ async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
                 }
                 // Without a network it is not known whether the token is valid.
                 Err(error) => {
-                    let mut undecided = Undecided::from(error);
-                    undecided.cause = format!("{}: {}", describe(sign_in), undecided.cause);
-                    unknown.push(undecided);
+                    let unknown = Undecided::from(error);
+                    let cause = format!("{}: {}", describe(sign_in), unknown.cause);
+                    undecided.push(Undecided { cause, ..unknown });
                 }
             },
-            Err(undecided) => {
-                let mut finding = Finding::problem(undecided.cause.clone(), WHY);
-                finding.advice.clone_from(&undecided.advice);
+            Err(refused) => {
+                let mut finding = Finding::problem(refused.cause.clone(), WHY);
+                finding.advice.clone_from(&refused.advice);
                 findings.push(finding);
             }
         }
     }
-    // What is wrong with another sign-in is told all the same.
-    if let (Some(undecided), true) = (unknown.first(), findings.is_empty()) {
-        return Err(undecided.clone());
-    }
-    findings.extend(unknown.into_iter().map(|undecided| {
-        Finding::warning(undecided.cause, "whether Google Cloud accepts this sign-in is not known")
-    }));
     // Two sign-ins may differ only in the hosts that they may be sent to.
     notes.dedup();
     findings.dedup();
-    if notes.is_empty() && findings.is_empty() {
+    if notes.is_empty() && findings.is_empty() && undecided.is_empty() {
         return Ok(Report::nothing("no environment that is looked at asks for one"));
     }
-    Ok(Report::found(notes.join("; "), findings))
+    Ok(Report::found(notes.join("; "), findings).and_undecided(undecided))
 }
 
 /// Gets a token, and has Google Cloud verify it: the token may have expired, or been revoked.

@@ -10,7 +10,7 @@ use quill_admin_operations::config::Records;
 use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
 use crate::inquiries::Inquiries;
-use crate::undecided::Undecided;
+use crate::undecided::{Undecided, or_note};
 
 pub(crate) const CHECK: Check = Check {
     id: "records",
@@ -30,16 +30,34 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         return Ok(Report::nothing("the file names no log bucket for records"));
     };
     let (bucket, sinks) = join(inquiries.log_bucket(&records.bucket), inquiries.log_sinks()).await;
-    let mut findings = match bucket {
-        Ok(bucket) => of_bucket(records, bucket),
-        Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
+    let (mut findings, mut undecided) = (Vec::new(), Vec::new());
+    match bucket {
+        Ok(bucket) => findings.extend(of_bucket(records, bucket)),
+        Err(missing) if missing.kind == Some(CloudErrorKind::NotFound) => {
             let what = format!("the log bucket {} is not there", records.bucket);
-            return Ok(Finding::problem(what, LOST).evidence([undecided.cause]).advice(TERRAFORM).into());
+            return Ok(Finding::problem(what, LOST).evidence([missing.cause]).advice(TERRAFORM).into());
         }
-        Err(undecided) => return Err(undecided),
-    };
+        Err(unseen) => undecided.push(unseen),
+    }
+    match sinks {
+        Ok(sinks) => of_sinks(inquiries, records, sinks, &mut findings, &mut undecided).await,
+        Err(unseen) => undecided.push(unseen),
+    }
+    let locked = if records.locked { ", locked" } else { "" };
+    let note = format!("{} keeps them for {} days{locked}", records.bucket.id(), records.retention_days);
+    Ok(Report::found(note, findings).and_undecided(undecided))
+}
+
+/// Examines the sinks of the project: one of them has to fill the bucket.
+async fn of_sinks(
+    inquiries: &Inquiries,
+    records: &Records,
+    sinks: &[LogSink],
+    findings: &mut Vec<Finding>,
+    undecided: &mut Vec<Undecided>,
+) {
     let destination = format!("logging.googleapis.com/{}", records.bucket);
-    let into: Vec<&LogSink> = sinks?.iter().filter(|sink| sink.destination == destination).collect();
+    let into: Vec<&LogSink> = sinks.iter().filter(|sink| sink.destination == destination).collect();
     let on: Vec<&LogSink> = into.iter().copied().filter(|sink| !sink.disabled).collect();
     match (into.first(), on.first()) {
         (None, _) => findings.push(
@@ -63,7 +81,7 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
             let whole = |sink: &&LogSink| takes(sink) && sink.exclusions.is_empty();
             match on.iter().copied().find(whole).or_else(|| on.iter().copied().find(takes)) {
                 Some(sink) => {
-                    findings.extend(of_writer(inquiries, records, sink).await?);
+                    findings.extend(or_note(of_writer(inquiries, records, sink).await, undecided));
                     findings.extend(of_exclusions(sink, &inquiries.environment.job.project));
                 }
                 None => findings.push(
@@ -77,11 +95,6 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
             }
         }
     }
-    let locked = if records.locked { ", locked" } else { "" };
-    Ok(Report::found(
-        format!("{} keeps them for {} days{locked}", records.bucket.id(), records.retention_days),
-        findings,
-    ))
 }
 
 /// The findings about a bucket that is not as the environments file has it.
