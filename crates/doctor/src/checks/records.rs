@@ -4,7 +4,7 @@
 //! account in `of_writer`.
 
 use futures::future::join;
-use quill_admin_cloud::{CloudErrorKind, LogBucket, LogSink, ProjectId, role};
+use quill_admin_cloud::{CloudErrorKind, JobName, LogBucket, LogSink, ProjectId, role};
 use quill_admin_operations::config::Records;
 
 use crate::check::{Check, Scope};
@@ -20,6 +20,8 @@ pub(crate) const CHECK: Check = Check {
 };
 
 const LOST: &str = "what was run is forgotten when the project's own log is, by default after 30 days";
+/// The filter of the sink in the Terraform module.
+const FILTER: &str = include_str!("../../../../infra/modules/cloud-run-job/records.filter.tftpl");
 const TERRAFORM: &str = "let Terraform make it: see \"Records that last\" in docs/terraform.md";
 
 async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
@@ -75,26 +77,42 @@ async fn of_sinks(
             ));
         }
         (Some(_), Some(_)) => {
-            let job = inquiries.environment.job.job.as_str();
-            let takes =
-                |sink: &&LogSink| sink.filter.is_empty() || sink.filter.contains(&format!("\"{job}\""));
+            let known = filter(&inquiries.environment.job);
+            let takes = |sink: &&LogSink| sink.filter.is_empty() || on_one_line(&sink.filter) == known;
             let whole = |sink: &&LogSink| takes(sink) && sink.exclusions.is_empty();
-            match on.iter().copied().find(whole).or_else(|| on.iter().copied().find(takes)) {
-                Some(sink) => {
-                    findings.extend(or_note(of_writer(inquiries, records, sink).await, undecided));
-                    findings.extend(of_exclusions(sink, &inquiries.environment.job.project));
-                }
-                None => findings.push(
-                    Finding::warning(
-                        format!("no sink into the bucket names the job \"{job}\" in its filter"),
-                        "the records of its runs may not come there",
-                    )
-                    .evidence(on.iter().map(|sink| format!("{}: {}", sink.name, sink.filter)))
-                    .advice(TERRAFORM),
-                ),
+            let filling = on.iter().copied().find(whole).or_else(|| on.iter().copied().find(takes));
+            if filling.is_none() {
+                let filters: Vec<_> =
+                    on.iter().map(|sink| format!("{}: {}", sink.name, on_one_line(&sink.filter))).collect();
+                let cause = format!(
+                    "whether the records of the job come into the bucket: only the filter of the Terraform module is \
+                     known here, and this is another one: {}",
+                    filters.join("; ")
+                );
+                undecided.push(Undecided::new(cause).advice(TERRAFORM));
+            }
+            let single = || on.first().copied().filter(|_| on.len() == 1);
+            if let Some(sink) = filling.or_else(single) {
+                findings.extend(or_note(of_writer(inquiries, records, sink).await, undecided));
+                findings.extend(of_exclusions(sink, &inquiries.environment.job.project));
             }
         }
     }
+}
+
+/// The filter that the Terraform module gives the sink of a job. Other filters are not judged: it takes Cloud Logging
+/// to evaluate one.
+fn filter(job: &JobName) -> String {
+    let filled = FILTER
+        .replace("${job}", job.job.as_str())
+        .replace("${region}", job.region.as_str())
+        .replace("${project}", job.project.as_str());
+    on_one_line(&filled)
+}
+
+/// A filter with single spaces, as the Terraform module writes it.
+fn on_one_line(filter: &str) -> String {
+    filter.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The findings about a bucket that is not as the environments file has it.
