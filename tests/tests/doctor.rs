@@ -839,6 +839,16 @@ fn what_is_missing_is_built() {
     assert_eq!(builds.deployed(), Some(format!("{}@{digest}", builds.image())));
     assert!(results(&done).values().all(|result| result == "healthy"), "{done:#}");
 
+    // One fix can put right what other checks have found, too: that is not offered once more.
+    let mut job = builds.world.job().expect("a job");
+    let task = &mut job["template"]["template"];
+    task["maxRetries"] = json!(3);
+    task["containers"][0]["image"] = json!(format!("{}:latest", builds.image()));
+    builds.world.emulator.put_job(JOB, job).expect("a valid job");
+    let again = doctor(&["--fix", "--yes", "--json"]).output().exits(0).json();
+    assert_eq!(again["fixes"].as_array().map(Vec::len), Some(1), "{again:#}");
+    assert!(results(&again).values().all(|result| result == "healthy"), "{again:#}");
+
     // If there is nothing to build from, the message says so, and nothing is changed.
     let elsewhere = builds.quill_admin(["doctor", "-e", "staging", "--only", "job", "--fix", "--yes"]);
     builds.world.home.write(
