@@ -280,6 +280,10 @@ fn the_doctor_says_who_else_may_sign() {
     let found = look(30);
     assert!(found.stdout.contains("may read it: user:mallory@example.org"), "{found}");
     assert!(!found.stdout.contains(&format!("may read it: {own}")), "{found}");
+    // Nobody was seen who may read it: the job may by a role of its project, or may not.
+    world.emulator.set_secret_readers(PROJECT, SECRET, [] as [&str; 0]);
+    let nobody = look(31);
+    assert!(nobody.stdout.contains("whether the job can sign records"), "{nobody}");
     // What could not be looked at is not called healthy.
     world.emulator.deny_permissions(["secretmanager.secrets.getIamPolicy"]);
     let undecided = look(31);
