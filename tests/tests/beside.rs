@@ -345,10 +345,11 @@ fn what_the_doctor_may_not_see_is_not_told_as_nothing() {
     environment.world.emulator.deny_permissions(["run.executions.list".to_owned()]);
     let denied = environment.doctor(["--only", "other-tools"]).output().exits(31);
     assert!(!denied.stdout.contains("none seen"), "{denied}");
-    // What was seen is told all the same.
+    // What was seen is told all the same, and what was not seen beside it.
     environment.world.home.write("app/deploy.sh", "gcloud run jobs execute quill-tasks-staging\n");
-    let told = environment.doctor(["--repo", "app", "--only", "other-tools"]).output().exits(0);
+    let told = environment.doctor(["--repo", "app", "--only", "other-tools"]).output().exits(31);
     assert!(told.stdout.contains("another tool uses the job quill-tasks-staging"), "{told}");
+    assert!(told.stdout.contains("could not be decided: "), "{told}");
 }
 
 #[test]

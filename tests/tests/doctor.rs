@@ -6,7 +6,7 @@ use cloud_emulator::{Fault, FaultAction, RecordedCall, Script, SecretVersionStat
 use insta::assert_snapshot;
 use quill_admin_e2e::build_fixture::BuildFixture;
 use quill_admin_e2e::doctor_fixture::{ADDRESS, DoctorFixture, INSTANCE, SECRET, days_ago, image, instance};
-use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, World, redact, wait_until};
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, STATE_BUCKET, World, redact, wait_until};
 use quill_admin_testkit::home::{Home, Output};
 use quill_admin_testkit::postgres::{Database, Generation, ROLES};
 use quill_admin_testkit::{needs_docker, needs_registry};
@@ -319,6 +319,26 @@ fn a_project_that_is_not_there_or_goes_is_a_problem() {
 }
 
 #[test]
+fn a_project_is_not_said_to_be_missing_where_it_could_not_be_asked() {
+    let environment = environment!();
+    environment.world.emulator.deny_permissions(["resourcemanager.projects.get"]);
+    let down = FaultAction::status(503, "it is down");
+    let fault = |path: &str, action: &FaultAction| Fault::new(path, action.clone());
+    let project = format!("/v3/projects/{PROJECT}:testIamPermissions");
+    environment.world.emulator.set_faults([fault(&project, &down)]);
+    let unknown = says(&environment, "project", 31);
+    assert!(unknown.contains("it is down") && !unknown.contains("no rights in it"), "{unknown}");
+    // The bucket of Terraform's state is another service's, and may be another project's.
+    environment.world.emulator.set_faults([fault("/storage/*", &down)]);
+    let seen = says(&environment, "project", 31);
+    assert!(!seen.contains("it is down"), "{seen}");
+    let refused = FaultAction::status(403, "refused");
+    environment.world.emulator.set_faults([fault("/v3/*", &refused), fault("/v2/*", &refused)]);
+    let none = says(&environment, "project", 30);
+    assert!(none.contains("this account has no rights in it at all"), "{none}");
+}
+
+#[test]
 fn services_that_are_not_enabled_are_named() {
     let environment = environment!();
     let healthy = says(&environment, "apis", 0);
@@ -326,13 +346,23 @@ fn services_that_are_not_enabled_are_named() {
         environment.world.emulator.set_service_enabled(PROJECT, service, false);
     }
     assert_snapshot!(says(&environment, "apis", 30));
-    // Checks that need such a service cannot decide, and say why.
+    // Checks that need such a service cannot decide, and say why, and what to type.
     let database = says(&environment, "database", 31);
     assert!(database.contains("could not be decided"), "{database}");
+    assert!(database.contains("gcloud services enable sqladmin.googleapis.com --project="), "{database}");
+    assert!(!database.contains("--only apis"), "{database}");
     for service in ["sqladmin.googleapis.com", "secretmanager.googleapis.com"] {
         environment.world.emulator.set_service_enabled(PROJECT, service, true);
     }
     assert_eq!(says(&environment, "apis", 0), healthy);
+    // Tasks run without these.
+    for service in ["cloudresourcemanager.googleapis.com", "storage.googleapis.com"] {
+        environment.world.emulator.set_service_enabled(PROJECT, service, false);
+    }
+    let warned = says(&environment, "apis", 0);
+    let enable =
+        "gcloud services enable cloudresourcemanager.googleapis.com storage.googleapis.com --project=";
+    assert!(warned.contains("! apis") && warned.contains(enable), "{warned}");
 }
 
 #[test]
@@ -349,6 +379,36 @@ fn missing_permissions_are_named_with_the_smallest_role() {
     assert!(warning.contains("! permissions"), "{warning}");
     environment.make_healthy();
     assert_eq!(says(&environment, "permissions", 0), healthy);
+}
+
+#[test]
+fn a_permission_that_was_not_looked_for_is_not_missing() {
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
+    // It is given on the one service account, and on the job.
+    emulator.deny_permissions(["iam.serviceAccounts.actAs"]);
+    let acting = says(&environment, "permissions", 0);
+    let on = "gcloud iam service-accounts add-iam-policy-binding quill-tasks-staging@";
+    assert!(acting.contains("the service account was not asked") && acting.contains(on), "{acting}");
+    assert!(!acting.contains("projects add-iam-policy-binding"), "{acting}");
+    emulator.deny_permissions(["run.executions.get"]);
+    let job = says(&environment, "permissions", 31);
+    assert!(job.contains("whether this account can run tasks here"), "{job}");
+    assert!(job.contains("the job was not asked"), "{job}");
+    // A bucket that is not there is no missing permission.
+    environment.make_healthy();
+    let file = environment.world.home.read("environments.yaml");
+    environment.world.home.write("environments.yaml", &file.replace(STATE_BUCKET, "quill-misspelt"));
+    let bucket = says(&environment, "permissions", 31);
+    assert!(!bucket.contains("storage.objects.get") && !bucket.contains("binding"), "{bucket}");
+    assert!(bucket.contains("what this account may do on the bucket quill-misspelt"), "{bucket}");
+    // Nor is one missing that is about something which the environment does not have.
+    let without = file.replace("instance: \"quill-core-{env}\", ", "");
+    assert_ne!(without, file);
+    environment.world.home.write("environments.yaml", &without);
+    emulator.deny_permissions(["cloudsql.instances.get"]);
+    let fewer = says(&environment, "permissions", 0);
+    assert!(fewer.contains("✔ permissions"), "{fewer}");
 }
 
 #[test]
@@ -554,6 +614,31 @@ fn a_secret_without_a_version_that_can_be_read_is_a_problem() {
     assert_snapshot!(said.join("\n"));
     environment.make_healthy();
     assert_eq!(says(&environment, "job-secrets", 0), healthy);
+}
+
+#[test]
+fn what_is_wrong_is_told_beside_what_was_not_seen() {
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
+    emulator
+        .set_secret_version_state(PROJECT, SECRET, 1, SecretVersionState::Destroyed)
+        .expect("it is there");
+    let mut job = find_job(&environment);
+    let variables = &mut job["template"]["template"]["containers"][0]["env"];
+    let variables = variables.as_array_mut().expect("variables");
+    let reference = json!({"secretKeyRef": {"secret": "another", "version": "latest"}});
+    variables.push(json!({"name": "ANOTHER", "valueSource": reference}));
+    emulator.put_job(JOB, job).expect("a valid job");
+    emulator.set_faults([Fault::new("*/secrets/another/*", FaultAction::status(403, "refused"))]);
+    let text = says(&environment, "job-secrets", 30);
+    assert!(text.contains("is destroyed"), "{text}");
+    assert!(text.contains("could not be decided: the secret another: "), "{text}");
+    let json = environment.doctor(["--only", "job-secrets", "--json"]).output().exits(30).json();
+    let told = check(&json, "job-secrets");
+    assert_eq!(told["result"], "problem");
+    assert!(told["findings"][0]["what"].to_string().contains("is destroyed"), "{told:#}");
+    assert!(told["cause"].to_string().contains("the secret another"), "{told:#}");
+    assert!(told["advice"].to_string().contains("--role=roles/"), "{told:#}");
 }
 
 #[test]
@@ -814,6 +899,16 @@ fn what_is_missing_is_built() {
     let digest = builds.registry.digest(REPOSITORY, "latest").expect("it was pushed");
     assert_eq!(builds.deployed(), Some(format!("{}@{digest}", builds.image())));
     assert!(results(&done).values().all(|result| result == "healthy"), "{done:#}");
+
+    // One fix can put right what other checks have found, too: that is not offered once more.
+    let mut job = builds.world.job().expect("a job");
+    let task = &mut job["template"]["template"];
+    task["maxRetries"] = json!(3);
+    task["containers"][0]["image"] = json!(format!("{}:latest", builds.image()));
+    builds.world.emulator.put_job(JOB, job).expect("a valid job");
+    let again = doctor(&["--fix", "--yes", "--json"]).output().exits(0).json();
+    assert_eq!(again["fixes"].as_array().map(Vec::len), Some(1), "{again:#}");
+    assert!(results(&again).values().all(|result| result == "healthy"), "{again:#}");
 
     // If there is nothing to build from, the message says so, and nothing is changed.
     let elsewhere = builds.quill_admin(["doctor", "-e", "staging", "--only", "job", "--fix", "--yes"]);

@@ -10,7 +10,8 @@ use crate::doctor::says;
 const BUCKET: &str = "projects/quill-medical-staging/locations/europe-west2/buckets/quill-admin-records";
 const APART: &str = "projects/quill-medical-records/locations/global/buckets/staging";
 const SINK: &str = "projects/quill-medical-staging/sinks/quill-tasks-staging-records";
-const FILTER: &str = "resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"quill-tasks-staging\"";
+/// The filter of the Terraform module.
+const FILTER: &str = include_str!("../../infra/modules/cloud-run-job/records.filter.tftpl");
 
 /// An environment whose file names a bucket of records.
 fn environment(audit: &str) -> DoctorFixture {
@@ -27,7 +28,12 @@ fn put_bucket(environment: &DoctorFixture, name: &str, bucket: Value) {
 }
 
 fn put_sink(environment: &DoctorFixture, bucket: &str, more: &Value) {
-    let mut sink = json!({"destination": format!("logging.googleapis.com/{bucket}"), "filter": FILTER});
+    let filter = FILTER
+        .replace("${job}", "quill-tasks-staging")
+        .replace("${region}", "europe-west2")
+        .replace("${project}", "quill-medical-staging");
+    let filter = filter.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut sink = json!({"destination": format!("logging.googleapis.com/{bucket}"), "filter": filter});
     for (name, value) in more.as_object().expect("an object") {
         sink[name] = value.clone();
     }
@@ -69,7 +75,10 @@ fn what_is_not_as_the_file_says_is_told() {
     put_sink(&environment, BUCKET, &json!({"disabled": true}));
     told.push(says(&environment, "records", 30));
     put_bucket(&environment, BUCKET, json!({"retentionDays": 2557, "locked": true}));
-    put_sink(&environment, BUCKET, &json!({"filter": "resource.labels.job_name=\"another\""}));
+    // A filter may name the job, and take none of its records.
+    put_sink(&environment, BUCKET, &json!({"filter": "resource.labels.job_name!=\"quill-tasks-staging\""}));
+    told.push(says(&environment, "records", 31));
+    put_sink(&environment, BUCKET, &json!({"filter": ""}));
     told.push(says(&environment, "records", 0));
     let exclusions =
         |disabled| json!([{"name": "cheap", "filter": "severity<WARNING", "disabled": disabled}]);
@@ -114,11 +123,11 @@ fn what_is_not_as_the_file_says_is_told() {
           next: switch it on with: gcloud logging sinks update quill-tasks-staging-records --no-disabled --project=quill-medical-staging
           help: quill-admin doctor --explain records
 
-      ! records          no sink into the bucket names the job "quill-tasks-staging" in its filter
-          the records of its runs may not come there
-          │ quill-tasks-staging-records: resource.labels.job_name="another"
+      ? records          could not be decided: whether the records of the job come into the bucket: only the filter of the Terraform module is known here, and this is another one: quill-tasks-staging-records: resource.labels.job_name!="quill-tasks-staging"
           next: let Terraform make it: see "Records that last" in docs/terraform.md
           help: quill-admin doctor --explain records
+
+      ✔ records          quill-admin-records keeps them for 2557 days, locked
 
       ! records          the sink quill-tasks-staging-records leaves some entries out
           the records of some runs may not come into the bucket
@@ -191,4 +200,8 @@ fn what_could_not_be_looked_at_is_not_missing() {
         assert!(told.contains(permission) && told.contains("roles/logging.viewer"), "{told}");
         assert!(!told.contains("not there") && !told.contains("no sink"), "{told}");
     }
+    // What the bucket shows is told, although the sinks may not be listed.
+    put_bucket(&environment, BUCKET, json!({"retentionDays": 2557, "lifecycleState": "DELETE_REQUESTED"}));
+    let told = says(&environment, "records", 30);
+    assert!(told.contains("is to be deleted") && told.contains("logging.sinks.list"), "{told}");
 }

@@ -240,6 +240,31 @@ fn an_environment_can_be_worked_on_as_a_service_account() {
      next: look closer with: quill-admin doctor --env staging --only permissions
     ");
     assert_eq!(world.runs(), 1);
+
+    // The doctor names the same role, and not a role where the service is off that gives the token.
+    let only = "machine-sign-in,project";
+    let doctor = || quill_admin(&world, ["doctor", "--env", "staging", "--only", only]).output().exits(30);
+    let role = "gcloud iam service-accounts add-iam-policy-binding";
+    let denied = doctor();
+    assert!(denied.stdout.contains("✘ machine-sign-in") && denied.stdout.contains(role), "{denied}");
+    assert!(denied.stdout.contains("skipped: it needs machine-sign-in"), "{denied}");
+    world.emulator.deny_permissions(Vec::<String>::new());
+    world.emulator.set_service_enabled(PROJECT, "iamcredentials.googleapis.com", false);
+    let off = doctor();
+    assert!(off.stdout.contains("gcloud services enable iamcredentials.googleapis.com --project="), "{off}");
+    assert!(!off.stdout.contains(role), "{off}");
+
+    // An environment with another sign-in is looked at all the same.
+    let teaching = "  teaching: { project: quill-medical-teaching }\n";
+    let other =
+        format!("  other: {{ project: quill-medical-other, endpoint: \"{}\" }}\n", world.emulator.url());
+    assert!(file.contains(teaching), "{file}");
+    world.home.write("environments.yaml", &file.replace(teaching, &other));
+    let both = quill_admin(&world, ["doctor", "--only", only]).output().exits(30);
+    for line in ["✘ machine-sign-in", "failed to sign in to Google Cloud", "failed to read the project"] {
+        assert!(both.stdout.contains(line), "{line}: {both}");
+    }
+    assert!(!both.stdout.contains("skipped"), "{both}");
 }
 
 #[test]

@@ -280,10 +280,19 @@ fn the_doctor_says_who_else_may_sign() {
     let found = look(30);
     assert!(found.stdout.contains("may read it: user:mallory@example.org"), "{found}");
     assert!(!found.stdout.contains(&format!("may read it: {own}")), "{found}");
+    // Nobody was seen who may read it: the job may by a role of its project, or may not.
+    world.emulator.set_secret_readers(PROJECT, SECRET, [] as [&str; 0]);
+    let nobody = look(31);
+    assert!(nobody.stdout.contains("whether the job can sign records"), "{nobody}");
     // What could not be looked at is not called healthy.
     world.emulator.deny_permissions(["secretmanager.secrets.getIamPolicy"]);
     let undecided = look(31);
     assert!(undecided.stdout.contains("secretmanager.secrets.getIamPolicy"), "{undecided}");
+    // Nor does it hide what is wrong besides.
+    verifies_with(&world, &[]);
+    let both = look(30);
+    assert!(both.stdout.contains("secretmanager.secrets.getIamPolicy"), "{both}");
+    assert!(both.stdout.contains("names no public key: no record can be verified"), "{both}");
 }
 
 fn base64_text(data: &str) -> String {

@@ -186,11 +186,13 @@ fn the_doctor_compares_the_target_with_the_database() {
     // A caller who may not list the authorities is told so, and not that all is well.
     environment.make_healthy();
     environment.world.emulator.deny_permissions(["cloudsql.instances.listServerCas"]);
-    let denied = environment.doctor(["--only", "database"]).output().exits(0);
-    assert!(
-        denied.stdout.contains("whether the job trusts the instance's certificate could not be seen"),
-        "{denied}"
-    );
+    let unseen = "whether the job trusts the instance's certificate is not seen";
+    let denied = environment.doctor(["--only", "database"]).output().exits(31);
+    assert!(denied.stdout.contains(unseen) && denied.stdout.contains("roles/cloudsql.viewer"), "{denied}");
+    // What was found is told beside it.
+    environment.put_job(pointer, Target { host: "10.0.0.9".to_owned(), ..healthy }.command());
+    let both = environment.doctor(["--only", "database"]).output().exits(30);
+    assert!(both.stdout.contains(unseen) && both.stdout.contains("address: 10.0.0.9"), "{both}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! To add a kind: here, and in `error.rs` of the crate `operations`, which gives kinds their exit codes and
 //! hints.
 
+use std::collections::HashMap;
 use std::error::Error as _;
 
 use google_cloud_gax::error::rpc::{Code, StatusDetails};
@@ -46,21 +47,46 @@ pub struct CloudError {
     pub doing: &'static str,
     /// The reason, in the service's words where it gave any.
     pub message: String,
+    /// The service that is not enabled, where that is the reason and the service named itself.
+    pub disabled: Option<Box<DisabledService>>,
+}
+
+/// A service of Google Cloud that is not enabled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisabledService {
+    /// Its name, such as `run.googleapis.com`.
+    pub service: String,
+    /// The id or the number of the project that it has to be enabled in. That need not be the project which the
+    /// call was about.
+    pub project: String,
 }
 
 impl CloudError {
     pub(crate) fn new(doing: &'static str, error: &GaxError) -> Self {
-        Self { kind: kind(error), doing, message: message(error) }
+        let disabled = service_disabled(error).and_then(DisabledService::of);
+        Self { disabled, ..Self::of(kind(error), doing, message(error)) }
+    }
+
+    pub(crate) fn of(kind: CloudErrorKind, doing: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, doing, message: message.into(), disabled: None }
     }
 
     pub(crate) fn other(doing: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: CloudErrorKind::Failed, doing, message: message.into() }
+        Self::of(CloudErrorKind::Failed, doing, message)
     }
 
     /// Whether the service certainly did nothing: it refused, or was never reached.
     #[must_use]
     pub fn refused(&self) -> bool {
         !matches!(self.kind, CloudErrorKind::Failed)
+    }
+}
+
+impl DisabledService {
+    /// Reads the metadata of the detail `google.rpc.ErrorInfo`.
+    fn of(metadata: &HashMap<String, String>) -> Option<Box<Self>> {
+        let project = metadata.get("consumer")?.strip_prefix("projects/")?.to_owned();
+        Some(Box::new(Self { service: metadata.get("service")?.clone(), project }))
     }
 }
 
@@ -78,7 +104,7 @@ fn kind(error: &GaxError) -> CloudErrorKind {
     if error.is_binding() || error.is_serialization() {
         return CloudErrorKind::Invalid;
     }
-    if service_disabled(error) {
+    if service_disabled(error).is_some() {
         return CloudErrorKind::ServiceDisabled;
     }
     // Errors of Cloud SQL and Cloud Storage have no status word, which then reads as unknown.
@@ -106,14 +132,15 @@ fn kind(error: &GaxError) -> CloudErrorKind {
     }
 }
 
-/// Whether the service is not enabled: every service gives the same reason ("Error messages", Service Usage),
+/// The reason of a service that is not enabled: every service gives the same one ("Error messages", Service Usage),
 /// and services with the older form of errors another one.
-fn service_disabled(error: &GaxError) -> bool {
-    error.status().is_some_and(|status| {
-        status.details.iter().any(|detail| {
-            matches!(detail, StatusDetails::ErrorInfo(info)
-                if info.reason == "SERVICE_DISABLED" || info.reason == "accessNotConfigured")
-        })
+const DISABLED: [&str; 2] = ["SERVICE_DISABLED", "accessNotConfigured"];
+
+/// The metadata of the detail by which the service says that it is not enabled.
+fn service_disabled(error: &GaxError) -> Option<&HashMap<String, String>> {
+    error.status()?.details.iter().find_map(|detail| match detail {
+        StatusDetails::ErrorInfo(info) if DISABLED.contains(&info.reason.as_str()) => Some(&info.metadata),
+        _ => None,
     })
 }
 
@@ -197,31 +224,36 @@ fn words(error: &dyn std::error::Error) -> Vec<String> {
     words
 }
 
-/// The kind of failure and the reason when there is no token.
-pub(crate) fn sign_in_failure(error: &CredentialsError) -> (CloudErrorKind, String) {
+/// The error when there is no token.
+pub(crate) fn sign_in_failure(doing: &'static str, error: &CredentialsError) -> CloudError {
     if unknown_issuer(error) {
-        return (CloudErrorKind::UnknownIssuer, UNKNOWN_ISSUER.to_owned());
+        return CloudError::of(CloudErrorKind::UnknownIssuer, doing, UNKNOWN_ISSUER);
     }
     let mut cause = error.source();
     while let Some(inner) = cause {
         let status = inner.downcast_ref::<GaxError>().and_then(GaxError::http_status_code);
         // A caller who may not act as a service account is signed in all the same.
         if status == Some(403)
-            && let Some(said) = words(error).iter().find_map(|text| answer_in(text))
+            && let Some(answer) = words(error).iter().find_map(|text| answer_in(text))
+            && let Some(said) = said(&answer)
         {
-            return (CloudErrorKind::PermissionDenied, said);
+            let Some(metadata) = disabled_in(&answer) else {
+                return CloudError::of(CloudErrorKind::PermissionDenied, doing, said);
+            };
+            let disabled = DisabledService::of(&metadata);
+            return CloudError { disabled, ..CloudError::of(CloudErrorKind::ServiceDisabled, doing, said) };
         }
         cause = inner.source();
     }
     // Not every failure is a refusal: without a network nobody has refused anything.
     let kind = if error.is_transient() { CloudErrorKind::Unreachable } else { CloudErrorKind::NotSignedIn };
-    (kind, sign_in_message(error))
+    CloudError::of(kind, doing, sign_in_message(error))
 }
 
 /// The reason why there is no token: in the words of the token service, where it gave any.
 pub(crate) fn sign_in_message(error: &CredentialsError) -> String {
     let mut words = words(error);
-    if let Some(said) = words.iter().find_map(|text| answer_in(text)) {
+    if let Some(said) = words.iter().find_map(|text| said(&answer_in(text)?)) {
         return format!("the sign-in was refused: {said}");
     }
     let text = words.pop().unwrap_or_default();
@@ -233,11 +265,22 @@ pub(crate) fn sign_in_message(error: &CredentialsError) -> String {
         .to_owned()
 }
 
-/// The readable part of an answer, which the clients put into their message as a whole (RFC 6749, section
-/// 5.2, and Google's own errors).
-fn answer_in(text: &str) -> Option<String> {
-    let answer: Value = serde_json::from_str(text.get(text.find('{')?..=text.rfind('}')?)?).ok()?;
+/// An answer, which the clients put into their message as a whole.
+fn answer_in(text: &str) -> Option<Value> {
+    serde_json::from_str(text.get(text.find('{')?..=text.rfind('}')?)?).ok()
+}
+
+/// The readable part of an answer (RFC 6749, section 5.2, and Google's own errors).
+fn said(answer: &Value) -> Option<String> {
     [&answer["error_description"], &answer["error"]["message"], &answer["error"]]
         .iter()
         .find_map(|said| said.as_str().map(str::to_owned))
+}
+
+/// The metadata of the detail by which an answer says that a service is not enabled.
+fn disabled_in(answer: &Value) -> Option<HashMap<String, String>> {
+    let details = answer["error"]["details"].as_array()?;
+    let is = |detail: &&Value| detail["reason"].as_str().is_some_and(|reason| DISABLED.contains(&reason));
+    let metadata = details.iter().find(is)?["metadata"].clone();
+    Some(serde_json::from_value(metadata).unwrap_or_default())
 }

@@ -19,7 +19,7 @@ pub mod role;
 mod settings;
 mod trust;
 
-pub use error::{CloudError, CloudErrorKind};
+pub use error::{CloudError, CloudErrorKind, DisabledService};
 pub use google::{
     Credentials, Endpoints, Google, LogTail, Reply, SignIn, SignInOptions, SignInSource, gcloud_program,
 };

@@ -74,6 +74,22 @@ impl Permission {
         ["logging.buckets.get", "logging.sinks.list"].contains(&self.name)
     }
 
+    /// The resource on which a role may give the permission without one in the project, where that resource is not
+    /// asked. A project that does not give it then proves nothing.
+    #[must_use]
+    pub fn may_be_on(&self) -> Option<&'static str> {
+        const ELSEWHERE: [(&str, &str); 7] = [
+            ("artifactregistry.", "the repository"),
+            ("iam.serviceAccounts.", "the service account"),
+            ("run.executions.", "the job"),
+            ("run.revisions.", "the service"),
+            ("run.services.", "the service"),
+            ("run.tasks.", "the job"),
+            ("secretmanager.", "the secret"),
+        ];
+        ELSEWHERE.iter().find(|(of, _)| self.name.starts_with(of)).map(|(_, resource)| *resource)
+    }
+
     /// Whether the permission allows reading alone.
     #[must_use]
     pub fn is_of_reading(&self) -> bool {

@@ -70,14 +70,11 @@ pub(crate) fn check(hosts: &TrustedHosts, address: &str) -> Result<(), CloudErro
         return Ok(());
     }
     let host = url.as_ref().and_then(Url::host_str).unwrap_or(address);
-    Err(CloudError {
-        kind: CloudErrorKind::UntrustedHost,
-        doing: "attach the access token",
-        message: format!(
-            "{} is neither one of Google's hosts nor one that was named as trusted; nothing was sent",
-            host.escape_debug()
-        ),
-    })
+    let message = format!(
+        "{} is neither one of Google's hosts nor one that was named as trusted; nothing was sent",
+        host.escape_debug()
+    );
+    Err(CloudError::of(CloudErrorKind::UntrustedHost, "attach the access token", message))
 }
 
 /// Whether a host is the domain itself or below it.

@@ -1,23 +1,27 @@
-//! The result of a check: the things that it examined, and its findings.
+//! The result of a check: the things that it examined, its findings, and what it could not decide.
 //!
-//! A check returns [`Report`] when it could decide, and [`Undecided`](crate::undecided::Undecided) when it
-//! could not. To add a field of a finding: [`Finding`], and `report/doctor.rs` of the command-line program.
+//! A check returns [`Report`] when it could decide at least a part, and [`Undecided`] when it could decide
+//! nothing. To add a field of a finding: [`Finding`], and `report/doctor.rs` of the command-line program.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::fix::Fix;
+use super::undecided::Undecided;
 
-/// The result of a check that could decide.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
-    /// The check examined its subject; without findings all is well.
+    /// The check examined its subject; all is well where nothing is wrong and nothing is undecided.
     Examined {
         /// A short description of the subject.
         note: Option<String>,
         /// The things that are wrong.
         findings: Vec<Finding>,
+        /// The things that could not be decided. They are reported beside the findings: neither hides the
+        /// other.
+        undecided: Vec<Undecided>,
     },
     /// There is nothing to examine, and that is as it should be.
     Nothing {
@@ -29,12 +33,25 @@ pub enum Report {
 impl Report {
     /// A result without findings.
     pub fn healthy(note: impl Into<String>) -> Self {
-        Self::Examined { note: Some(note.into()), findings: Vec::new() }
+        Self::found(note, Vec::new())
     }
 
     /// A result with these findings; with none of them, all is well.
     pub fn found(note: impl Into<String>, findings: Vec<Finding>) -> Self {
-        Self::Examined { note: Some(note.into()), findings }
+        Self::Examined { note: Some(note.into()), findings, undecided: Vec::new() }
+    }
+
+    /// The same result, in which these things could not be decided. The same cause is not repeated.
+    #[must_use]
+    pub fn and_undecided(mut self, more: Vec<Undecided>) -> Self {
+        if let Self::Examined { undecided, .. } = &mut self {
+            for one in more {
+                if undecided.iter().all(|known| known.cause != one.cause) {
+                    undecided.push(one);
+                }
+            }
+        }
+        self
     }
 
     /// A result of a check that has nothing to examine.
@@ -45,7 +62,13 @@ impl Report {
 
 impl From<Finding> for Report {
     fn from(finding: Finding) -> Self {
-        Self::Examined { note: None, findings: vec![finding] }
+        Self::Examined { note: None, findings: vec![finding], undecided: Vec::new() }
+    }
+}
+
+impl From<Undecided> for Report {
+    fn from(undecided: Undecided) -> Self {
+        Self::Examined { note: None, findings: Vec::new(), undecided: vec![undecided] }
     }
 }
 

@@ -14,7 +14,6 @@ use quill_admin_cloud::{
     SecretVersion, ServerCa, Service, SignIn, StateLock, TrustedHosts, role,
 };
 use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, split};
-use quill_admin_operations::admin_image::plan::artifact_repository;
 use quill_admin_operations::config::{Config, Environment};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::{Emit, Event};
@@ -27,15 +26,6 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::undecided::Undecided;
-
-/// The services of Google Cloud that tasks and this program need.
-pub const SERVICES: [&str; 5] = [
-    "run.googleapis.com",
-    "artifactregistry.googleapis.com",
-    "logging.googleapis.com",
-    "sqladmin.googleapis.com",
-    "secretmanager.googleapis.com",
-];
 
 /// The time after which a Docker engine that has not answered counts as missing.
 const ENGINE_WITHIN: Duration = Duration::from_secs(5);
@@ -280,6 +270,8 @@ impl std::fmt::Debug for Inquiries {
 struct Asked {
     job: Answer<Option<Job>>,
     granted: Answer<BTreeSet<&'static str>>,
+    granted_apart: Answers<BTreeSet<&'static str>>,
+    granted_for_lock: Answer<BTreeSet<&'static str>>,
     database: Answer<DatabaseInstance>,
     server_cas: Answer<Vec<ServerCa>>,
     project: Answer<Project>,
@@ -398,14 +390,16 @@ impl Inquiries {
     }
 
     fn undecided_in(&self, project: &ProjectId, error: CloudError, role: &str) -> Undecided {
-        let kind = error.kind;
+        let (kind, is_named) = (error.kind, error.disabled.is_some());
         let undecided = Undecided::from(error);
         match kind {
             CloudErrorKind::PermissionDenied => undecided.advice(self.grant_in(project, role)),
-            CloudErrorKind::ServiceDisabled => {
-                let closer = hints::doctor(&self.environment.name, "apis");
-                undecided.advice(format!("see which services are off: {closer}"))
-            }
+            // Where the service has named itself, the advice is to enable it. It need not be one that the check
+            // `apis` knows, and the project need not be this one.
+            CloudErrorKind::ServiceDisabled if !is_named => undecided.advice(hints::advice(
+                "see which services are enabled",
+                &format!("gcloud services list --enabled --project={project}"),
+            )),
             _ => undecided,
         }
     }
@@ -416,17 +410,29 @@ impl Inquiries {
         self.grant_in(&self.environment.job.project, role)
     }
 
-    fn grant_in(&self, project: &ProjectId, role: &str) -> String {
-        let sign_in = self.machine.sign_in(&self.environment).ok().flatten();
-        let caller = sign_in.as_ref().and_then(|sign_in| sign_in.acts_as().or(sign_in.account()));
-        let caller = caller.unwrap_or("ACCOUNT");
+    /// The hint with the command that gives the caller a role in a project, or on the bucket of Terraform's state.
+    #[must_use]
+    pub fn grant_in(&self, project: &ProjectId, role: &str) -> String {
         match &self.environment.state_lock {
             // The bucket may belong to another project.
             Some(lock) if role.starts_with("roles/storage.") => {
-                hints::grant_on_bucket(lock.bucket(), caller, role)
+                hints::grant_on_bucket(lock.bucket(), &self.caller(), role)
             }
-            _ => hints::grant(project.as_str(), caller, role),
+            _ => hints::grant(project.as_str(), &self.caller(), role),
         }
+    }
+
+    /// The hint with the command that gives the caller a role on a service account.
+    #[must_use]
+    pub fn grant_on_account(&self, account: &str, role: &str) -> String {
+        hints::grant_on_account(account, &self.caller(), role)
+    }
+
+    /// The account that asks, as far as it is known.
+    fn caller(&self) -> String {
+        let sign_in = self.machine.sign_in(&self.environment).ok().flatten();
+        let caller = sign_in.as_ref().and_then(|sign_in| sign_in.acts_as().or(sign_in.account()));
+        caller.unwrap_or("ACCOUNT").to_owned()
     }
 
     /// The job; `None` if there is none.
@@ -452,14 +458,37 @@ impl Inquiries {
         })
     }
 
-    /// The permissions that the caller has, among those that this program uses.
+    /// The permissions that the caller has in the project, and on the job, among those that this program uses.
     ///
     /// # Errors
     ///
     /// Fails when they cannot be read.
     pub async fn granted(&self) -> Result<&BTreeSet<&'static str>, Undecided> {
-        let (name, lock) = (&self.environment.job, self.environment.state_lock.as_ref());
-        self.ask(&self.asked.granted, role::BROWSER, |google| google.granted(name, lock)).await
+        let name = &self.environment.job;
+        self.ask(&self.asked.granted, role::BROWSER, |google| google.granted_for_job(name)).await
+    }
+
+    /// The same permissions in another project.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read.
+    pub async fn granted_apart(&self, project: &ProjectId) -> Result<BTreeSet<&'static str>, Undecided> {
+        let answer = about(&self.asked.granted_apart, project.as_str());
+        self.ask_in(project, &answer, role::BROWSER, |google| google.granted_in_project(project))
+            .await
+            .cloned()
+    }
+
+    /// The permissions that the caller has on the bucket of Terraform's state; none where the file names no state.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read, and when there is no such bucket.
+    pub async fn granted_for_lock(&self) -> Result<BTreeSet<&'static str>, Undecided> {
+        let Some(lock) = &self.environment.state_lock else { return Ok(BTreeSet::new()) };
+        let answer = &self.asked.granted_for_lock;
+        self.ask(answer, role::STORAGE_VIEWER, |google| google.granted_for_lock(lock)).await.cloned()
     }
 
     /// The project.
@@ -472,15 +501,15 @@ impl Inquiries {
         self.ask(&self.asked.project, role::BROWSER, |google| google.project(project)).await
     }
 
-    /// The services that are enabled, among those in [`SERVICES`].
+    /// The services that are enabled, among those given. They are asked for once, by one check.
     ///
     /// # Errors
     ///
     /// Fails when they cannot be read.
-    pub async fn services(&self) -> Result<&BTreeSet<String>, Undecided> {
+    pub async fn services<'a>(&'a self, services: &'a [&'a str]) -> Result<&'a BTreeSet<String>, Undecided> {
         let project = &self.environment.job.project;
         let answer = &self.asked.services;
-        self.ask(answer, role::SERVICES_VIEWER, |google| google.enabled_services(project, &SERVICES)).await
+        self.ask(answer, role::SERVICES_VIEWER, |google| google.enabled_services(project, services)).await
     }
 
     /// Whether runs are recorded by Cloud Audit Logs.
@@ -556,7 +585,7 @@ impl Inquiries {
     ///
     /// Fails when that cannot be read.
     pub async fn repository(&self) -> Result<bool, Undecided> {
-        let Some((location, project, repository)) = artifact_repository(&self.environment) else {
+        let Some((location, project, repository)) = self.environment.artifact_repository() else {
             return Ok(true);
         };
         self.ask(&self.asked.repository, role::REGISTRY_READER, |google| {

@@ -55,10 +55,8 @@ pub struct Examined {
 /// The verdict of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It could decide.
-    Decided(Report),
-    /// It could not decide.
-    Undecided(Undecided),
+    /// It was run.
+    Ran(Report),
     /// It had nothing to examine, because of another check.
     Skipped {
         /// The check to be corrected first.
@@ -96,27 +94,33 @@ impl Health {
 }
 
 impl Verdict {
-    /// The verdict in one word: that of its worst finding, where it has any.
+    /// The verdict in one word: the worst of its findings and of what is undecided, where there is any.
     #[must_use]
     pub fn health(&self) -> Health {
-        match self {
-            Self::Decided(Report::Nothing { .. }) | Self::Skipped { .. } => Health::Skipped,
-            Self::Undecided(_) => Health::Undecided,
-            Self::Decided(Report::Examined { findings, .. }) => {
-                match findings.iter().map(|finding| finding.severity).max() {
-                    None => Health::Healthy,
-                    Some(Severity::Warning) => Health::Warning,
-                    Some(Severity::Problem) => Health::Problem,
-                }
-            }
+        if matches!(self, Self::Ran(Report::Nothing { .. }) | Self::Skipped { .. }) {
+            return Health::Skipped;
         }
+        let found = self.findings().iter().map(|finding| match finding.severity {
+            Severity::Warning => Health::Warning,
+            Severity::Problem => Health::Problem,
+        });
+        found.chain(self.undecided().iter().map(|_| Health::Undecided)).max().unwrap_or(Health::Healthy)
     }
 
     /// The findings.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         match self {
-            Self::Decided(Report::Examined { findings, .. }) => findings,
+            Self::Ran(Report::Examined { findings, .. }) => findings,
+            _ => &[],
+        }
+    }
+
+    /// The things that could not be decided.
+    #[must_use]
+    pub fn undecided(&self) -> &[Undecided] {
+        match self {
+            Self::Ran(Report::Examined { undecided, .. }) => undecided,
             _ => &[],
         }
     }
@@ -124,8 +128,10 @@ impl Verdict {
     /// Whether checks that need this one have nothing to examine.
     fn blocks(&self) -> bool {
         match self {
-            Self::Decided(_) => self.findings().iter().any(|finding| finding.blocks),
-            Self::Undecided(undecided) => undecided.blocks,
+            Self::Ran(_) => {
+                self.findings().iter().any(|finding| finding.blocks)
+                    || self.undecided().iter().any(|undecided| undecided.blocks)
+            }
             Self::Skipped { .. } => true,
         }
     }
@@ -190,11 +196,8 @@ pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Progress<'_>)) -
                     (None, Err(verdict)) => verdicts[index] = Some(planned.examined(verdict)),
                     (None, Ok(inspecting)) => inspections.push(async move {
                         let started = Instant::now();
-                        let verdict = match inspecting.await {
-                            Ok(report) => Verdict::Decided(report),
-                            Err(undecided) => Verdict::Undecided(undecided),
-                        };
-                        (index, verdict, started.elapsed())
+                        let report = inspecting.await.unwrap_or_else(Report::from);
+                        (index, Verdict::Ran(report), started.elapsed())
                     }),
                 }
             }
@@ -253,6 +256,33 @@ impl<'a> Planned<'a> {
             environment: self.subject.environment.as_ref().map(|environment| environment.name.to_owned()),
             verdict,
             took: Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(findings: Vec<Finding>, undecided: Vec<Undecided>) -> Verdict {
+        Verdict::Ran(Report::found("looked at", findings).and_undecided(undecided))
+    }
+
+    #[test]
+    fn what_is_undecided_counts_beside_what_was_found() {
+        let warning = || vec![Finding::warning("a", "b")];
+        let problem = || vec![Finding::problem("a", "b").blocks_nothing()];
+        let unseen = || vec![Undecided::new("refused")];
+        let free = || vec![Undecided::new("refused").blocks_nothing()];
+        for (verdict, health, blocks) in [
+            (verdict(Vec::new(), Vec::new()), Health::Healthy, false),
+            (verdict(Vec::new(), free()), Health::Undecided, false),
+            (verdict(warning(), Vec::new()), Health::Warning, false),
+            (verdict(warning(), free()), Health::Undecided, false),
+            (verdict(problem(), free()), Health::Problem, false),
+            (verdict(problem(), unseen()), Health::Problem, true),
+        ] {
+            assert_eq!((verdict.health(), verdict.blocks()), (health, blocks), "{verdict:?}");
         }
     }
 }

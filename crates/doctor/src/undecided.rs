@@ -8,7 +8,7 @@ use quill_admin_contract::ExitCode;
 use quill_admin_image::ImageError;
 use quill_admin_operations::error::CliError;
 
-/// The reason why a check could not decide. An undecided check never counts as healthy.
+/// The reason why a check could not decide something. An undecided check never counts as healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecided {
     /// The cause.
@@ -45,6 +45,14 @@ impl Undecided {
         self.blocks = false;
         self
     }
+}
+
+/// The answer; without one, an empty value, and a note of the reason in `undecided`.
+pub(crate) fn or_note<T: Default>(answer: Result<T, Undecided>, undecided: &mut Vec<Undecided>) -> T {
+    answer.unwrap_or_else(|reason| {
+        undecided.push(reason);
+        T::default()
+    })
 }
 
 impl From<CliError> for Undecided {

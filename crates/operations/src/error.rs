@@ -19,6 +19,12 @@ pub fn advice(why: &str, command: &str) -> String {
     format!("{why}: {command}")
 }
 
+/// The hint with the command that enables services of Google Cloud in a project.
+#[must_use]
+pub fn enable(services: &str, project: &str) -> String {
+    advice("enable with", &format!("gcloud services enable {services} --project={project}"))
+}
+
 /// A path, quoted so that it can be pasted into a shell.
 #[must_use]
 pub fn quoted(path: &Path) -> String {
@@ -158,7 +164,10 @@ impl From<CloudError> for CliError {
         match error.kind {
             CloudErrorKind::NotSignedIn => told.hint(SIGN_IN).at("machine-sign-in"),
             CloudErrorKind::PermissionDenied => told.at("permissions"),
-            CloudErrorKind::ServiceDisabled => told.at("apis"),
+            CloudErrorKind::ServiceDisabled => {
+                let enable = error.disabled.map(|disabled| enable(&disabled.service, &disabled.project));
+                enable.into_iter().fold(told, Self::hint).at("apis")
+            }
             CloudErrorKind::UnknownIssuer => told.hint(UNKNOWN_ISSUER),
             CloudErrorKind::UntrustedHost => told.hint(TRUST_HOST),
             CloudErrorKind::Unreachable | CloudErrorKind::Failed => told.at("project"),

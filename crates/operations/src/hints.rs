@@ -11,8 +11,8 @@ use quill_admin_contract::{
 
 use crate::actions;
 use crate::config::Environment;
-pub use crate::error::advice;
 use crate::error::{CliError, quote};
+pub use crate::error::{advice, enable};
 
 const APPLICATION: &str = "--application";
 
@@ -77,13 +77,9 @@ pub fn no_token(error: CloudError, sign_in: &SignIn) -> CliError {
     let denied = error.kind == CloudErrorKind::PermissionDenied;
     let told = CliError::from(error);
     match sign_in.acts_as().filter(|_| denied) {
-        Some(robot) => told.hint(format!(
-            "ask an administrator for: gcloud iam service-accounts add-iam-policy-binding {} --member={} \
-             --role={}",
-            shell_words::quote(robot),
-            member(sign_in.account().unwrap_or("ACCOUNT")),
-            role::TOKEN_CREATOR
-        )),
+        Some(robot) => {
+            told.hint(grant_on_account(robot, sign_in.account().unwrap_or("ACCOUNT"), role::TOKEN_CREATOR))
+        }
         None => told,
     }
 }
@@ -104,6 +100,13 @@ pub fn grant(project: &str, account: &str, role: &str) -> String {
 #[must_use]
 pub fn grant_on_bucket(bucket: &str, account: &str, role: &str) -> String {
     binding(&format!("storage buckets add-iam-policy-binding gs://{bucket}"), account, role)
+}
+
+/// The hint with the command that gives an account a role on a service account.
+#[must_use]
+pub fn grant_on_account(on: &str, account: &str, role: &str) -> String {
+    let on = shell_words::quote(on);
+    binding(&format!("iam service-accounts add-iam-policy-binding {on}"), account, role)
 }
 
 fn binding(command: &str, account: &str, role: &str) -> String {

@@ -1,11 +1,10 @@
 //! `doctor`: runs checks, explains their findings, and offers fixes.
 //!
 //! The crate `doctor` has the checks and fixes; this file chooses the subjects, asks before each fix, carries
-//! it out under the guard, and runs its check again.
+//! it out under the guard, and runs the environment's checks again.
 //!
 //! To add an option: `Doctor` in `args.rs`, and its use here. A check or a fix needs nothing here.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quill_admin_contract::ExitCode;
@@ -15,7 +14,7 @@ use quill_admin_doctor::check::{Check, Scope};
 use quill_admin_doctor::explain::Explanation;
 use quill_admin_doctor::fix::{Fix, Plan, Site};
 use quill_admin_doctor::inquiries::{Inquiries, Machine};
-use quill_admin_doctor::run::{self, Examined, Subject, Surroundings};
+use quill_admin_doctor::run::{self, Examined, Progress, Subject, Surroundings};
 use quill_admin_operations::config::{Config, Environment};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Emit;
@@ -209,12 +208,11 @@ impl Context<'_> {
                 }
             }
             reporter.attempted(&one);
-            let look_again = one.changed_something();
-            attempts.push(one);
-            if look_again {
+            if one.changed_something() {
                 *inquiries = inquiries.forgotten();
-                repeat(reporter, inquiries, examined, attempts.last()).await;
+                repeat(reporter, inquiries, examined, &one).await;
             }
+            attempts.push(one);
         }
         Ok(attempts)
     }
@@ -276,29 +274,30 @@ fn next(examined: &[Examined], attempts: &[Attempt]) -> Option<(&'static Check, 
     })
 }
 
-/// Runs the check that the fix was for again, and those that need it.
+/// Runs all checks of the environment again, because a fix can change what other checks look at, too. The check that
+/// the fix was for is shown, and those whose result is another one now.
 async fn repeat(
     reporter: &crate::report::Reporter,
     inquiries: &Inquiries,
     examined: &mut [Examined],
-    attempt: Option<&Attempt>,
+    attempt: &Attempt,
 ) {
-    let mut again: BTreeSet<&str> = BTreeSet::new();
-    for one in examined.iter() {
-        let same = |finding: &quill_admin_doctor::finding::Finding| {
-            attempt.is_some_and(|attempt| finding.fix.as_ref() == Some(&attempt.fix))
-        };
-        if one.verdict.findings().iter().any(same) || one.check.needs.iter().any(|need| again.contains(need))
-        {
-            again.insert(one.check.id);
-        }
-    }
+    let of_environment = |one: &&Examined| matches!(one.check.scope, Scope::Environment(_));
     let subject = Subject {
         machine: &inquiries.machine,
         environment: Some(Surroundings { name: &inquiries.environment.name, inquiries: Some(inquiries) }),
-        checks: examined.iter().map(|one| one.check).filter(|check| again.contains(check.id)).collect(),
+        checks: examined.iter().filter(of_environment).map(|one| one.check).collect(),
     };
-    for new in run::run(&[subject], |told| reporter.examined(told)).await {
+    let before = |new: &Examined| examined.iter().position(|old| old.check.id == new.check.id);
+    let is_news = |new: &Examined| {
+        new.check.id == attempt.check.id || before(new).is_none_or(|old| examined[old].verdict != new.verdict)
+    };
+    let again = run::run(&[subject], |told| match told {
+        Progress::Examined(new) if !is_news(new) => {}
+        told => reporter.examined(told),
+    })
+    .await;
+    for new in again {
         if let Some(old) = examined.iter_mut().find(|old| old.check.id == new.check.id) {
             *old = new;
         }

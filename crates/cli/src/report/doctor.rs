@@ -69,8 +69,11 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("checks[].environment", "the environment it looked at, or null"),
     ("checks[].result", "`healthy`, `warning`, `problem`, `undecided` or `skipped`"),
     ("checks[].note", "what there is, in words, or null"),
-    ("checks[].cause", "undecided: why; skipped: why, where no other check is the reason"),
-    ("checks[].advice", "undecided: what to do about that"),
+    (
+        "checks[].cause",
+        "what could not be decided, and why, also beside findings; skipped: why, where no other check is the reason",
+    ),
+    ("checks[].advice", "what to do about that which could not be decided"),
     ("checks[].needs", "skipped: the check that is the reason, or null"),
     ("checks[].seconds", "how long it took"),
     ("checks[].help", "the section of the guide, from the root of the repository"),
@@ -193,14 +196,19 @@ pub(super) fn explanation_text(explanation: &Explanation) -> String {
 }
 
 fn examined_json(one: &Examined) -> Value {
-    let (mut note, mut cause, mut advice, mut needs) = (None, None, Vec::new(), None);
-    match &one.verdict {
-        Verdict::Decided(Report::Examined { note: seen, .. }) => note.clone_from(seen),
-        Verdict::Decided(Report::Nothing { why }) => cause = Some(why.clone()),
-        Verdict::Undecided(undecided) => {
-            cause = Some(undecided.cause.clone());
-            advice.clone_from(&undecided.advice);
+    let undecided = one.verdict.undecided();
+    let causes: Vec<&str> = undecided.iter().map(|undecided| undecided.cause.as_str()).collect();
+    let mut advice: Vec<&String> = Vec::new();
+    for line in undecided.iter().flat_map(|undecided| &undecided.advice) {
+        if !advice.contains(&line) {
+            advice.push(line);
         }
+    }
+    let (mut note, mut needs) = (None, None);
+    let mut cause = (!causes.is_empty()).then(|| causes.join("; "));
+    match &one.verdict {
+        Verdict::Ran(Report::Examined { note: seen, .. }) => note.clone_from(seen),
+        Verdict::Ran(Report::Nothing { why }) => cause = Some(why.clone()),
         Verdict::Skipped { needs: need } => needs = Some(*need),
     }
     json!({
@@ -283,7 +291,7 @@ pub(super) fn heading(environment: Option<&str>) -> String {
     format!("{}\n", style(environment.map_or_else(|| "this machine".to_owned(), said)).bold())
 }
 
-/// The lines of a check. With `quiet`, those of checks without findings are left out.
+/// The lines of a check. With `quiet`, those of checks are left out in which nothing is wrong or undecided.
 pub(super) fn examined(one: &Examined, quiet: bool) -> String {
     let mut text = String::new();
     // Sentences are wrapped; what is well is a few words.
@@ -293,12 +301,10 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
         lines::flow(text, columns, 5 + width(), &prefix, &said(what));
     };
     match &one.verdict {
-        Verdict::Decided(Report::Examined { note, findings }) if findings.is_empty() => {
-            if !quiet {
+        Verdict::Ran(Report::Examined { note, findings, undecided }) => {
+            if findings.is_empty() && undecided.is_empty() && !quiet {
                 row(&mut text, None, style(symbols::DONE).green(), note.as_deref().unwrap_or("healthy"));
             }
-        }
-        Verdict::Decided(Report::Examined { findings, .. }) => {
             for finding in findings {
                 let mark = match finding.severity {
                     Severity::Warning => style(symbols::NOTICE).yellow(),
@@ -308,25 +314,21 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
                 self::finding(&mut text, columns, finding);
                 help(&mut text, one.check);
             }
+            for undecided in undecided {
+                let what = format!("could not be decided: {}", undecided.cause);
+                row(&mut text, columns, style(symbols::UNSURE).yellow(), &what);
+                for advice in &undecided.advice {
+                    next(&mut text, advice);
+                }
+                help(&mut text, one.check);
+            }
         }
-        Verdict::Decided(Report::Nothing { .. }) | Verdict::Skipped { .. } if quiet => {}
-        Verdict::Decided(Report::Nothing { why }) => {
+        Verdict::Ran(Report::Nothing { .. }) | Verdict::Skipped { .. } if quiet => {}
+        Verdict::Ran(Report::Nothing { why }) => {
             row(&mut text, columns, style(symbols::NOTHING).dim(), &format!("nothing to look at: {why}"));
         }
         Verdict::Skipped { needs } => {
             row(&mut text, columns, style(symbols::NOTHING).dim(), &format!("skipped: it needs {needs}"));
-        }
-        Verdict::Undecided(undecided) => {
-            row(
-                &mut text,
-                columns,
-                style(symbols::UNSURE).yellow(),
-                &format!("could not be decided: {}", undecided.cause),
-            );
-            for advice in &undecided.advice {
-                next(&mut text, advice);
-            }
-            help(&mut text, one.check);
         }
     }
     text
@@ -510,7 +512,7 @@ impl Reporter {
                 }
                 match &one.verdict {
                     // These are shown together, below the others.
-                    Verdict::Decided(Report::Nothing { why }) if !self.style.verbose => {
+                    Verdict::Ran(Report::Nothing { why }) if !self.style.verbose => {
                         let why = format!("have nothing to look at: {why}");
                         self.lock().folded.push(Folded { why, row });
                     }

@@ -32,7 +32,7 @@ const FENCES: usize = 4;
 fn accepted(operation: Operation, doing: &'static str) -> Result<(), CloudError> {
     match operation.result {
         Some(OperationResult::Error(status)) => {
-            Err(CloudError { kind: CloudErrorKind::Invalid, doing, message: status.message })
+            Err(CloudError::of(CloudErrorKind::Invalid, doing, status.message))
         }
         _ => Ok(()),
     }

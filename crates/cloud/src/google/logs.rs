@@ -166,14 +166,10 @@ impl LogTail<'_> {
                 // The variable is reported once; after that the log has ended.
                 Err(variable) => {
                     let variable = variable.take()?;
-                    return Some(Err(CloudError {
-                        kind: CloudErrorKind::Invalid,
-                        doing: FOLLOW,
-                        message: format!(
-                            "a live log does not go through the proxy of {variable}: Google's gRPC client knows no \
-                             proxies"
-                        ),
-                    }));
+                    let message = format!(
+                        "a live log does not go through the proxy of {variable}: Google's gRPC client knows no proxies"
+                    );
+                    return Some(Err(CloudError::of(CloudErrorKind::Invalid, FOLLOW, message)));
                 }
             };
             Some(match streams.stream.next().await? {

@@ -426,7 +426,7 @@ impl Google {
                 self.policy.once(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
             match operation.result {
                 Some(OperationResult::Error(status)) => {
-                    Err(CloudError { kind: CloudErrorKind::Invalid, doing: DOING, message: status.message })
+                    Err(CloudError::of(CloudErrorKind::Invalid, DOING, status.message))
                 }
                 _ => Ok(()),
             }

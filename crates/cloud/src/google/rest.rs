@@ -199,11 +199,7 @@ fn add_to_query(url: &mut Url, name: &str, value: &Value) {
 
 /// The error that the clients could not be made.
 pub(super) fn unprepared(error: &dyn std::error::Error) -> CloudError {
-    CloudError {
-        kind: CloudErrorKind::NotSignedIn,
-        doing: "prepare the clients for Google Cloud",
-        message: error.to_string(),
-    }
+    CloudError::of(CloudErrorKind::NotSignedIn, "prepare the clients for Google Cloud", error.to_string())
 }
 
 #[cfg(test)]

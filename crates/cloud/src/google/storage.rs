@@ -134,7 +134,8 @@ impl Google {
         })
     }
 
-    /// The permissions, of those given, that the caller has on the bucket.
+    /// The permissions, of those given, that the caller has on the bucket. A bucket that does not exist, or that the
+    /// caller may not see, is an error.
     pub(super) async fn granted_on_bucket(
         &self,
         name: &ObjectName,
@@ -143,18 +144,10 @@ impl Google {
     ) -> Result<Vec<String>, CloudError> {
         let mut url = self.storage_url(&["b", name.bucket(), "iam", "testPermissions"], doing)?;
         url.query_pairs_mut().extend_pairs(permissions.iter().map(|name| ("permissions", name)));
-        match self.read(url, doing).await {
-            Ok(text) => serde_json::from_slice::<Permissions>(&text.body)
-                .map(|answer| answer.permissions)
-                .map_err(|error| CloudError::other(doing, error.to_string())),
-            // The bucket does not exist, or the caller may not see it.
-            Err(error)
-                if matches!(error.kind, CloudErrorKind::NotFound | CloudErrorKind::PermissionDenied) =>
-            {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
-        }
+        let text = self.read(url, doing).await?;
+        serde_json::from_slice::<Permissions>(&text.body)
+            .map(|answer| answer.permissions)
+            .map_err(|error| CloudError::other(doing, error.to_string()))
     }
 
     async fn object(&self, name: &ObjectName, doing: &'static str) -> Result<Option<Object>, CloudError> {
@@ -201,7 +194,7 @@ impl Google {
     /// An address of the JSON API. A slash in an object's name is escaped like other characters.
     fn storage_url(&self, parts: &[&str], doing: &'static str) -> Result<Url, CloudError> {
         let base = self.endpoints.storage.as_deref().unwrap_or(STORAGE);
-        let invalid = |message: String| CloudError { kind: CloudErrorKind::Invalid, doing, message };
+        let invalid = |message: String| CloudError::of(CloudErrorKind::Invalid, doing, message);
         let mut url = Url::parse(base).map_err(|error| invalid(format!("{base}: {error}")))?;
         url.path_segments_mut()
             .map_err(|()| invalid(format!("{base} is not an address")))?

@@ -11,7 +11,7 @@ use quill_admin_contract::ExitCode;
 use quill_admin_contract::image::{LABEL_REVISION, LABEL_TITLE};
 use quill_admin_image::{LATEST, PLATFORM};
 use quill_admin_operations::admin_image::deploy;
-use quill_admin_operations::admin_image::plan::{self, JobPlan, artifact_repository, built_at};
+use quill_admin_operations::admin_image::plan::{self, JobPlan, built_at};
 use quill_admin_operations::admin_image::recognise::{by_labels, contracts};
 use quill_admin_operations::admin_image::source::{self, Made};
 use quill_admin_operations::config::Application;
@@ -46,7 +46,7 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
     let (repository, image) = tokio::join!(inquiries.repository(), inquiries.image(LATEST));
     // A person who may not read the repository may still read the images in it.
     if let Ok(false) = repository
-        && let Some((location, project, repository)) = artifact_repository(environment)
+        && let Some((location, project, repository)) = environment.artifact_repository()
     {
         return Ok(Finding::problem(
             format!("project {project} has no Artifact Registry repository \"{repository}\" in {location}"),

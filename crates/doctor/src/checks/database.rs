@@ -50,7 +50,7 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         }
         Err(undecided) => return Err(undecided),
     };
-    let mut findings = Vec::new();
+    let (mut findings, mut undecided) = (Vec::new(), Vec::new());
     if instance.stopped {
         let why = "the job cannot reach it, and neither can the application";
         let start = format!(
@@ -76,20 +76,21 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         ),
         // Without a job there is nothing to compare; the check `job` reports that.
         Some(address) => match inquiries.job().await {
-            Err(undecided) if findings.is_empty() => return Err(undecided),
-            Ok(None) | Err(_) => {}
+            Err(unseen) => undecided.push(unseen),
+            Ok(None) => {}
             Ok(Some(job)) => {
                 // Where the target is in the command, the variables of the same meaning have no effect.
                 let decides = |finding: &Finding| {
                     finding.fix.is_none() || Target::in_command(&job.settings.command).is_none()
                 };
                 findings.extend(compare(job, address, instance.ssl_mode).into_iter().filter(decides));
-                findings.extend(target::inspect(inquiries, job, instance, address).await);
+                findings.extend(target::inspect(inquiries, job, instance, address, &mut undecided).await);
             }
         },
     }
     let address = instance.private_ip.as_deref().unwrap_or("no private address");
-    Ok(Report::found(format!("{name}, {}, {}, {address}", instance.version, instance.state), findings))
+    Ok(Report::found(format!("{name}, {}, {}, {address}", instance.version, instance.state), findings)
+        .and_undecided(undecided))
 }
 
 /// Compares the job's variables with the instance.

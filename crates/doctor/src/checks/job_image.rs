@@ -28,7 +28,7 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
     let build =
         || hints::advice("put it right with", &hints::command(&inquiries.environment.name, "build", &[]));
     let (image, incompatible) = job_image::image(job);
-    let mut findings = Vec::new();
+    let (mut findings, mut undecided) = (Vec::new(), Vec::new());
     let wrong = |what: String, why: &str| Finding::problem(what, why).advice(build()).fix(Build);
     match incompatible {
         None => {}
@@ -66,12 +66,7 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
                     format!("the registry has no image {}", job.image),
                     "the job cannot start: its image is gone",
                 )),
-                // Otherwise the findings so far are enough.
-                Err(undecided) => {
-                    if findings.is_empty() {
-                        return Err(undecided);
-                    }
-                }
+                Err(unseen) => undecided.push(unseen),
             }
         } else {
             findings.push(wrong(
@@ -80,7 +75,7 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
             ));
         }
     }
-    Ok(Report::found(note, findings))
+    Ok(Report::found(note, findings).and_undecided(undecided))
 }
 
 /// The finding that the image has other actions than this run. It is a warning: actions that differ are

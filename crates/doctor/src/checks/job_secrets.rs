@@ -33,7 +33,7 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         .collect();
     let project = &inquiries.environment.job.project;
     let mut notes = Vec::new();
-    let mut findings = Vec::new();
+    let (mut findings, mut undecided) = (Vec::new(), Vec::new());
     let answers = secrets.iter().map(|(secret, version)| inquiries.secret_version(secret, version));
     for ((secret, version), found) in secrets.iter().zip(join_all(answers).await) {
         let is_record_key =
@@ -56,21 +56,22 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
                 SecretVersionState::Destroyed => findings.push(
                     finding(format!("version {} of the secret {secret} is destroyed", found.number)).advice(add),
                 ),
-                SecretVersionState::Unknown => {
-                    return Err(Undecided::new(format!(
-                        "version {} of the secret {secret} is in a state this program does not know",
-                        found.number
-                    )));
-                }
+                SecretVersionState::Unknown => undecided.push(Undecided::new(format!(
+                    "version {} of the secret {secret} is in a state this program does not know",
+                    found.number
+                ))),
             },
-            Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => findings.push(
+            Err(missing) if missing.kind == Some(CloudErrorKind::NotFound) => findings.push(
                 finding(format!("the secret {secret} has no version \"{version}\", or is not there"))
-                    .evidence([undecided.cause])
+                    .evidence([missing.cause])
                     .advice(add),
             ),
-            Err(undecided) => return Err(undecided),
+            Err(unseen) => {
+                let cause = format!("the secret {secret}: {}", unseen.cause);
+                undecided.push(Undecided { cause, ..unseen });
+            }
         }
     }
     let note = if secrets.is_empty() { "it refers to none".to_owned() } else { notes.join("; ") };
-    Ok(Report::found(note, findings))
+    Ok(Report::found(note, findings).and_undecided(undecided))
 }

@@ -87,7 +87,8 @@ async fn plan_job(Site { inquiries, session }: Site<'_>) -> Result<Plan, CliErro
     let plan = JobPlan::Change { job: Box::new(job), wanted };
     Ok(Plan::new(lines, move |Site { inquiries, session }, point| {
         Box::pin(async move {
-            let done = format!("{} was changed", inquiries.environment.job.job);
+            let was = if plan.changes().is_empty() { "was as wanted already" } else { "was changed" };
+            let done = format!("{} {was}", inquiries.environment.job.job);
             deploy::deploy(session, &plan, point, &done).await?;
             Ok(done)
         })

@@ -47,13 +47,11 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
             1 => format!("none in 1 execution{of}"),
             count => format!("none in {count} executions{of}"),
         };
-        return match others_unseen {
-            None => Ok(Report::healthy(none)),
-            Some(undecided) => {
-                let cause = format!("{none}; those of other jobs may not be listed: {}", undecided.cause);
-                Err(Undecided { cause, ..undecided })
-            }
-        };
+        let undecided = others_unseen.map(|undecided| {
+            let cause = format!("{none}; those of other jobs may not be listed: {}", undecided.cause);
+            Undecided { cause, ..undecided }
+        });
+        return Ok(Report::healthy(none).and_undecided(Vec::from_iter(undecided)));
     }
     let what = match leaking.len() {
         1 => "1 execution carries a password in clear".to_owned(),
@@ -71,7 +69,12 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         let usernames = usernames(&leaking);
         finding = finding.fix(DeleteExecutions { executions, usernames });
     }
-    Ok(finding.advice(change_passwords(&usernames(&leaking))).blocks_nothing().into())
+    let finding = finding.advice(change_passwords(&usernames(&leaking))).blocks_nothing();
+    let undecided = others_unseen.map(|undecided| {
+        let cause = format!("executions of other jobs may not be listed: {}", undecided.cause);
+        Undecided { cause, ..undecided }
+    });
+    Ok(Report::from(finding).and_undecided(Vec::from_iter(undecided)))
 }
 
 fn line(execution: &Execution) -> String {

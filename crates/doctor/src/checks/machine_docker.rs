@@ -8,7 +8,7 @@ use quill_admin_image::{Builder, Engine, PLATFORM};
 use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
 use crate::inquiries::Machine;
-use crate::undecided::Undecided;
+use crate::undecided::{Undecided, or_note};
 
 pub(crate) const CHECK: Check = Check {
     id: "machine-docker",
@@ -38,7 +38,7 @@ async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
         Builder::Classic => "the classic builder",
     };
     let mut note = format!("Docker Engine {}, {builder}, {}", engine.version(), engine.platform());
-    let mut findings = Vec::new();
+    let (mut findings, mut undecided) = (Vec::new(), Vec::new());
     let classic = engine.builder() == Builder::Classic;
     if !engine.platform().starts_with("linux/") {
         findings.push(
@@ -60,7 +60,7 @@ async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
             )),
         );
     }
-    if let Some((folder, free)) = room(engine).await? {
+    if let Some((folder, free)) = or_note(room(engine).await, &mut undecided) {
         note = format!("{note}, {} free", indicatif::DecimalBytes(free));
         if free < ROOM {
             findings.push(
@@ -72,7 +72,7 @@ async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
             );
         }
     }
-    Ok(Report::found(note, findings))
+    Ok(Report::found(note, findings).and_undecided(undecided))
 }
 
 /// The number of bytes that are free where the engine keeps images, as far as this machine can see that.

@@ -24,7 +24,7 @@ use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
 use crate::inquiries::Inquiries;
 use crate::repository::names::{self, Found, Named, Names};
-use crate::undecided::Undecided;
+use crate::undecided::{Undecided, or_note};
 
 pub(crate) const CHECK: Check = Check {
     id: "other-tools",
@@ -65,19 +65,8 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
             .into_iter()
             .flatten()
             .collect();
-    // Findings are reported even where something else could not be read.
-    if let (true, Some(undecided)) = (findings.is_empty(), unseen.into_iter().next()) {
-        return Err(undecided.blocks_nothing());
-    }
-    Ok(Report::found(note(executions.len(), &named), findings))
-}
-
-/// What was answered; without an answer nothing, and a note of why.
-fn or_note<T: Default>(answer: Result<T, Undecided>, unseen: &mut Vec<Undecided>) -> T {
-    answer.unwrap_or_else(|undecided| {
-        unseen.push(undecided);
-        T::default()
-    })
+    let unseen = unseen.into_iter().map(Undecided::blocks_nothing).collect();
+    Ok(Report::found(note(executions.len(), &named), findings).and_undecided(unseen))
 }
 
 /// The lines of the application's repository that name the job or an image; none where no folder was named.

@@ -1,5 +1,7 @@
 //! The check `project`: the project exists, and the caller can reach it.
 
+use std::collections::BTreeSet;
+
 use quill_admin_cloud::CloudErrorKind;
 use quill_admin_contract::ExitCode;
 
@@ -37,9 +39,14 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         .into()),
         // A project that does not exist is refused in the same way as one that may not be read.
         Err(undecided) if undecided.kind == Some(CloudErrorKind::PermissionDenied) => {
-            match inquiries.granted().await {
-                Ok(granted) if !granted.is_empty() => Err(undecided.blocks_nothing()),
-                _ => Ok(Finding::problem(
+            match inquiries.granted().await.map(BTreeSet::is_empty) {
+                Ok(false) => Err(undecided.blocks_nothing()),
+                // Without an answer it is not known which of the two it is.
+                Err(unseen) if !is_refused(&unseen) => {
+                    let cause = format!("{}; {}", undecided.cause, unseen.cause);
+                    Err(Undecided { cause, ..unseen })
+                }
+                Ok(true) | Err(_) => Ok(Finding::problem(
                     format!("there is no project {id}, or this account has no rights in it at all"),
                     "nothing else in this environment can be looked at",
                 )
@@ -50,4 +57,9 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         }
         Err(undecided) => Err(undecided),
     }
+}
+
+/// Whether the question itself was refused, as it is about a project that does not exist.
+fn is_refused(undecided: &Undecided) -> bool {
+    matches!(undecided.kind, Some(CloudErrorKind::PermissionDenied | CloudErrorKind::NotFound))
 }

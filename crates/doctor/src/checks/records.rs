@@ -4,13 +4,13 @@
 //! account in `of_writer`.
 
 use futures::future::join;
-use quill_admin_cloud::{CloudErrorKind, LogBucket, LogSink, ProjectId, role};
+use quill_admin_cloud::{CloudErrorKind, JobName, LogBucket, LogSink, ProjectId, role};
 use quill_admin_operations::config::Records;
 
 use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
 use crate::inquiries::Inquiries;
-use crate::undecided::Undecided;
+use crate::undecided::{Undecided, or_note};
 
 pub(crate) const CHECK: Check = Check {
     id: "records",
@@ -20,6 +20,8 @@ pub(crate) const CHECK: Check = Check {
 };
 
 const LOST: &str = "what was run is forgotten when the project's own log is, by default after 30 days";
+/// The filter of the sink in the Terraform module.
+const FILTER: &str = include_str!("../../../../infra/modules/cloud-run-job/records.filter.tftpl");
 const TERRAFORM: &str = "let Terraform make it: see \"Records that last\" in docs/terraform.md";
 
 async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
@@ -30,16 +32,34 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         return Ok(Report::nothing("the file names no log bucket for records"));
     };
     let (bucket, sinks) = join(inquiries.log_bucket(&records.bucket), inquiries.log_sinks()).await;
-    let mut findings = match bucket {
-        Ok(bucket) => of_bucket(records, bucket),
-        Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
+    let (mut findings, mut undecided) = (Vec::new(), Vec::new());
+    match bucket {
+        Ok(bucket) => findings.extend(of_bucket(records, bucket)),
+        Err(missing) if missing.kind == Some(CloudErrorKind::NotFound) => {
             let what = format!("the log bucket {} is not there", records.bucket);
-            return Ok(Finding::problem(what, LOST).evidence([undecided.cause]).advice(TERRAFORM).into());
+            return Ok(Finding::problem(what, LOST).evidence([missing.cause]).advice(TERRAFORM).into());
         }
-        Err(undecided) => return Err(undecided),
-    };
+        Err(unseen) => undecided.push(unseen),
+    }
+    match sinks {
+        Ok(sinks) => of_sinks(inquiries, records, sinks, &mut findings, &mut undecided).await,
+        Err(unseen) => undecided.push(unseen),
+    }
+    let locked = if records.locked { ", locked" } else { "" };
+    let note = format!("{} keeps them for {} days{locked}", records.bucket.id(), records.retention_days);
+    Ok(Report::found(note, findings).and_undecided(undecided))
+}
+
+/// Examines the sinks of the project: one of them has to fill the bucket.
+async fn of_sinks(
+    inquiries: &Inquiries,
+    records: &Records,
+    sinks: &[LogSink],
+    findings: &mut Vec<Finding>,
+    undecided: &mut Vec<Undecided>,
+) {
     let destination = format!("logging.googleapis.com/{}", records.bucket);
-    let into: Vec<&LogSink> = sinks?.iter().filter(|sink| sink.destination == destination).collect();
+    let into: Vec<&LogSink> = sinks.iter().filter(|sink| sink.destination == destination).collect();
     let on: Vec<&LogSink> = into.iter().copied().filter(|sink| !sink.disabled).collect();
     match (into.first(), on.first()) {
         (None, _) => findings.push(
@@ -57,31 +77,42 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
             ));
         }
         (Some(_), Some(_)) => {
-            let job = inquiries.environment.job.job.as_str();
-            let takes =
-                |sink: &&LogSink| sink.filter.is_empty() || sink.filter.contains(&format!("\"{job}\""));
+            let known = filter(&inquiries.environment.job);
+            let takes = |sink: &&LogSink| sink.filter.is_empty() || on_one_line(&sink.filter) == known;
             let whole = |sink: &&LogSink| takes(sink) && sink.exclusions.is_empty();
-            match on.iter().copied().find(whole).or_else(|| on.iter().copied().find(takes)) {
-                Some(sink) => {
-                    findings.extend(of_writer(inquiries, records, sink).await?);
-                    findings.extend(of_exclusions(sink, &inquiries.environment.job.project));
-                }
-                None => findings.push(
-                    Finding::warning(
-                        format!("no sink into the bucket names the job \"{job}\" in its filter"),
-                        "the records of its runs may not come there",
-                    )
-                    .evidence(on.iter().map(|sink| format!("{}: {}", sink.name, sink.filter)))
-                    .advice(TERRAFORM),
-                ),
+            let filling = on.iter().copied().find(whole).or_else(|| on.iter().copied().find(takes));
+            if filling.is_none() {
+                let filters: Vec<_> =
+                    on.iter().map(|sink| format!("{}: {}", sink.name, on_one_line(&sink.filter))).collect();
+                let cause = format!(
+                    "whether the records of the job come into the bucket: only the filter of the Terraform module is \
+                     known here, and this is another one: {}",
+                    filters.join("; ")
+                );
+                undecided.push(Undecided::new(cause).advice(TERRAFORM));
+            }
+            let single = || on.first().copied().filter(|_| on.len() == 1);
+            if let Some(sink) = filling.or_else(single) {
+                findings.extend(or_note(of_writer(inquiries, records, sink).await, undecided));
+                findings.extend(of_exclusions(sink, &inquiries.environment.job.project));
             }
         }
     }
-    let locked = if records.locked { ", locked" } else { "" };
-    Ok(Report::found(
-        format!("{} keeps them for {} days{locked}", records.bucket.id(), records.retention_days),
-        findings,
-    ))
+}
+
+/// The filter that the Terraform module gives the sink of a job. Other filters are not judged: it takes Cloud Logging
+/// to evaluate one.
+fn filter(job: &JobName) -> String {
+    let filled = FILTER
+        .replace("${job}", job.job.as_str())
+        .replace("${region}", job.region.as_str())
+        .replace("${project}", job.project.as_str());
+    on_one_line(&filled)
+}
+
+/// A filter with single spaces, as the Terraform module writes it.
+fn on_one_line(filter: &str) -> String {
+    filter.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The findings about a bucket that is not as the environments file has it.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::call::{Call, Reply};
 use super::method::{Api, Method};
-use super::service::{Service, permission_denied};
+use super::service::{Enabling, Service, permission_denied};
 use crate::api_error::ApiError;
 use crate::calls;
 use crate::cloud::Cloud;
@@ -19,7 +19,15 @@ use crate::resource::items;
 use crate::schema;
 
 const TOKENS: Service = Service {
-    enabling: None,
+    enabling: Some(Enabling {
+        name: "iamcredentials.googleapis.com",
+        title: "IAM Service Account Credentials API",
+        // The project of a service account is in its name; the sign-in itself is no service of a project.
+        projects: Some(|call| {
+            let (_, host) = short_name(call.name()).split_once('@').unwrap_or_default();
+            Ok(host.strip_suffix(".iam.gserviceaccount.com").map(str::to_owned).into_iter().collect())
+        }),
+    }),
     denied: |_, permission, _| {
         ApiError::denied(format!("Permission '{permission}' denied on resource (or it may not exist)."))
             .with(permission_denied("iam.googleapis.com", &json!({ "permission": permission })))

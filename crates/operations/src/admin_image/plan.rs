@@ -5,7 +5,7 @@
 //! Terraform module (`infra/modules/cloud-run-job/main.tf`) sets the same.
 
 use jiff::Timestamp;
-use quill_admin_cloud::{CloudError, CloudErrorKind, Difference, EnvValue, Job, JobSettings, Region};
+use quill_admin_cloud::{CloudError, CloudErrorKind, Difference, EnvValue, Job, JobSettings};
 use quill_admin_contract::image::{
     LABEL_ACTIONS, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE, annotation,
 };
@@ -122,7 +122,7 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
 
 /// Whether Artifact Registry has the image's repository, where the image is in Artifact Registry.
 async fn repository_exists(session: &Session) -> Result<(), CliError> {
-    let Some((location, project, repository)) = artifact_repository(session.environment()) else {
+    let Some((location, project, repository)) = session.environment().artifact_repository() else {
         return Ok(());
     };
     match session.google().has_repository(&project, &location, &repository).await {
@@ -139,21 +139,6 @@ async fn repository_exists(session: &Session) -> Result<(), CliError> {
         .at("admin-image")),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Location, project and repository of `LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE`. For a registry on
-/// this machine the location is the environment's region, so that the emulator is asked in the same way.
-#[must_use]
-pub fn artifact_repository(environment: &Environment) -> Option<(Region, String, String)> {
-    let mut parts = environment.image.path().split('/');
-    let (project, repository) = (parts.next()?.to_owned(), parts.next()?.to_owned());
-    parts.next()?;
-    let location = match environment.image.registry().strip_suffix("-docker.pkg.dev") {
-        Some(location) => location.parse().ok()?,
-        None if environment.image.is_loopback() => environment.job.region.clone(),
-        None => return None,
-    };
-    Some((location, project, repository))
 }
 
 /// The settings that the job should have, apart from the image. `job` holds its present settings, where there

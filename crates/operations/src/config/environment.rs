@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use quill_admin_cloud::{
-    Egress, Endpoints, JobName, LogBucketName, ObjectName, Permission, ProjectId, Region, ResourceId,
-    ServiceName, is_on_loopback,
+    Egress, Endpoints, JobName, LogBucketName, ObjectName, Permission, ProjectId, Purpose, Region,
+    ResourceId, ServiceName, is_on_loopback,
 };
 use quill_admin_contract::PublicKey;
 use quill_admin_image::Repository;
@@ -124,9 +124,32 @@ impl Environment {
     /// Whether a permission means something here: some are about what an environment may not have.
     #[must_use]
     pub fn needs(&self, permission: &Permission) -> bool {
+        let is_of = |service: &str| permission.name.starts_with(service);
+        let is_of_backend = permission.purpose == Purpose::RestoreBackend
+            || is_of("run.services.")
+            || is_of("run.revisions.");
         (self.state_lock.is_some() || !permission.is_of_bucket())
             && (self.record_key_secret.is_some() || !permission.is_of_record_key())
             && (self.records.is_some() || !permission.is_of_records())
+            && (self.backend.is_some() || !is_of_backend)
+            && (self.database_instance.is_some() || !is_of("cloudsql."))
+            && (self.artifact_repository().is_some() || !is_of("artifactregistry."))
+    }
+
+    /// Location, project and repository of the admin image `LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE`; `None`
+    /// where it is not in Artifact Registry. For a registry on this machine the location is the environment's region,
+    /// so that the emulator is asked in the same way.
+    #[must_use]
+    pub fn artifact_repository(&self) -> Option<(Region, String, String)> {
+        let mut parts = self.image.path().split('/');
+        let (project, repository) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        parts.next()?;
+        let location = match self.image.registry().strip_suffix("-docker.pkg.dev") {
+            Some(location) => location.parse().ok()?,
+            None if self.image.is_loopback() => self.job.region.clone(),
+            None => return None,
+        };
+        Some((location, project, repository))
     }
 
     /// The addresses of its services, as far as they are not Google's own.

@@ -7,10 +7,9 @@ use crate::error::{CloudError, CloudErrorKind, sign_in_failure};
 const DOING: &str = "sign in to Google Cloud";
 
 pub(super) fn refused(error: &CredentialsError) -> CloudError {
-    let (kind, message) = sign_in_failure(error);
-    CloudError { kind, doing: DOING, message }
+    sign_in_failure(DOING, error)
 }
 
 pub(super) fn not_signed_in(message: impl Into<String>) -> CloudError {
-    CloudError { kind: CloudErrorKind::NotSignedIn, doing: DOING, message: message.into() }
+    CloudError::of(CloudErrorKind::NotSignedIn, DOING, message)
 }

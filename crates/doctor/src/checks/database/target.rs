@@ -7,13 +7,14 @@
 
 use std::collections::BTreeSet;
 
-use quill_admin_cloud::{DatabaseInstance, Job, ServerCa, role};
+use quill_admin_cloud::{DatabaseInstance, Job, ServerCa};
 use quill_admin_contract::{Target, TlsMode};
 use quill_admin_operations::admin_image::target::{self, Trust, fingerprints, fingerprints_of};
 
 use super::super::job_settings::PutJobRight;
 use crate::finding::Finding;
 use crate::inquiries::Inquiries;
+use crate::undecided::Undecided;
 
 /// Adds the fix, for a person who may change the job, and the advice about Terraform, which sets the same.
 fn fixable(finding: Finding) -> Finding {
@@ -31,12 +32,14 @@ fn warning(what: String, why: &str) -> Finding {
     fixable(Finding::warning(what, why))
 }
 
-/// The findings about the job's target; `address` is the instance's.
+/// The findings about the job's target; `address` is the instance's. What cannot be seen is noted in
+/// `undecided`.
 pub(super) async fn inspect(
     inquiries: &Inquiries,
     job: &Job,
     instance: &DatabaseInstance,
     address: &str,
+    undecided: &mut Vec<Undecided>,
 ) -> Vec<Finding> {
     let required = inquiries.environment.target_required;
     let own = match Target::in_command(&job.settings.command) {
@@ -49,26 +52,22 @@ pub(super) async fn inspect(
         }
         Some(Ok(own)) => own,
     };
-    let mut findings = Vec::new();
+    let mut findings = Vec::from_iter(place(&own, &wanted(inquiries, &own, address)));
     let listed = if target::lists_authorities(instance) {
         match inquiries.server_cas().await {
             Ok(listed) => listed,
-            Err(undecided) => {
-                findings.extend(place(&own, &wanted(inquiries, &own, address)));
-                let what = "whether the job trusts the instance's certificate could not be seen".to_owned();
-                let why = "a job that does not trust it ends every task with 14";
-                findings.push(
-                    Finding::warning(what, why)
-                        .evidence([undecided.cause])
-                        .advice(format!("ask for the role {}", role::SQL_VIEWER)),
+            Err(unseen) => {
+                let cause = format!(
+                    "whether the job trusts the instance's certificate is not seen: {}",
+                    unseen.cause
                 );
+                undecided.push(Undecided { cause, ..unseen.blocks_nothing() });
                 return findings;
             }
         }
     } else {
         &[]
     };
-    findings.extend(place(&own, &wanted(inquiries, &own, address)));
     findings.extend(trust(&own, &Trust::of(instance, listed), listed));
     findings
 }
