@@ -469,6 +469,10 @@ fn an_image_that_build_has_not_deployed_is_a_problem() {
     assert_snapshot!(said.join("\n"));
     environment.make_healthy();
     assert_eq!(says(&environment, "job-image", 0), healthy);
+    // With a tag before its digest it is the same image.
+    let tagged = format!("{}:latest@{}", environment.image(), environment.healthy.digest);
+    environment.put_job(container, json!(tagged));
+    assert_eq!(says(&environment, "job-image", 0), healthy);
 }
 
 #[test]
