@@ -305,11 +305,21 @@ fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
         AUTH_DB_USER: quill
         AUTH_DB_SSLMODE: require
         AUTH_DB_PASSWORD: plain text → secret core-db-password, version latest
+      actions          the deployed image does not say which it has
+      is lost          another tool's image: the job runs europe-west2-docker.pkg.dev/quill-medical-staging/quill/tasks:latest, which is from another repository
     ----- stderr -----
     connecting (N.N s)
     looking at the job, the registry and the database (N.N s)
     ");
-    let built = builds.build([]).output().exits(0);
+    // Nobody agrees to that without being asked.
+    let before = builds.world.job();
+    let refused = builds.build([]).output().exits(28);
+    assert!(
+        refused.stderr.contains("another tool's image: the job runs europe-west2-docker.pkg.dev/"),
+        "{refused}"
+    );
+    assert_eq!(builds.world.job(), before);
+    let built = builds.build(["--overwrite"]).output().exits(0);
     assert!(!built.to_string().contains("in-clear-a8f1"), "a password is not shown: {built}");
     let job = builds.world.job().expect("it is there");
     assert_eq!(job["template"]["template"]["maxRetries"], 0);
@@ -342,7 +352,7 @@ fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
     // The job has been read before the image is pushed.
     builds.proxy.hold("PUT /v2/quill-medical-staging/quill/tasks/manifests/source-");
     let refused = std::thread::scope(|scope| {
-        let running = scope.spawn(|| builds.build([]).output());
+        let running = scope.spawn(|| builds.build(["--overwrite"]).output());
         builds.proxy.wait_for("PUT /v2/quill-medical-staging/quill/tasks/manifests/source-");
         job["template"]["template"]["timeout"] = json!("120s");
         builds.world.emulator.put_job(JOB, job).expect("a valid job");
@@ -358,7 +368,7 @@ fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
     assert_eq!(now["template"]["template"]["timeout"], "120s", "it is as the other one made it");
     let tags = builds.registry.tags(REPOSITORY);
     assert!(tags.len() == 1 && tags[0].starts_with("source-"), "no tag tells of the loser's image: {tags:?}");
-    let _ = builds.build([]).output().exits(0);
+    let _ = builds.build(["--overwrite"]).output().exits(0);
     assert_eq!(builds.world.job().expect("there")["template"]["template"]["timeout"], "300s");
 }
 
@@ -534,7 +544,7 @@ fn an_instance_that_is_not_there_may_also_be_one_that_must_not_be_seen() {
 
     // A caller who may not read the instance keeps the address that the job has.
     builds.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
-    let built = builds.build([]).output().exits(0);
+    let built = builds.build(["--overwrite"]).output().exits(0);
     assert!(built.stderr.contains("keeps the database address"), "{built}");
     let job = builds.world.job().expect("it is there");
     let host =
@@ -548,12 +558,12 @@ fn a_change_that_is_denied_leaves_the_job_and_says_which_right_is_missing() {
     builds.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
     let before = builds.world.job();
     builds.world.emulator.deny_permissions(["run.jobs.update"]);
-    let refused = builds.build([]).output().exits(21);
+    let refused = builds.build(["--overwrite"]).output().exits(21);
     assert!(refused.stderr.contains("run.jobs.update"), "{refused}");
     assert_eq!(builds.world.job(), before);
     // The image has been pushed: with the permission, only the job has to be changed.
     builds.world.emulator.deny_permissions(Vec::<String>::new());
-    let deployed = builds.build([]).output().exits(0);
+    let deployed = builds.build(["--overwrite"]).output().exits(0);
     assert!(deployed.stdout.starts_with("✔ deployed to"), "{deployed}");
 }
 
@@ -563,7 +573,7 @@ fn an_answer_that_is_lost_is_not_a_success() {
     let fault = Fault::new("*/jobs/*", FaultAction::ResetAfter).method("PATCH");
     builds.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
     builds.world.emulator.set_faults([fault]);
-    let unknown = builds.build([]).output().exits(23);
+    let unknown = builds.build(["--overwrite"]).output().exits(23);
     assert!(unknown.stderr.contains("whether the job was changed is not known"), "{unknown}");
     assert!(unknown.stderr.contains("running it again is safe"), "{unknown}");
     builds.world.emulator.set_faults([]);

@@ -7,7 +7,9 @@ use insta::assert_snapshot;
 use quill_admin_e2e::build_fixture::BuildFixture;
 use quill_admin_e2e::doctor_fixture::{ADDRESS, DoctorFixture, INSTANCE, SECRET, days_ago, image, instance};
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, STATE_BUCKET, World, redact, wait_until};
+use quill_admin_testkit::healthy::Healthy;
 use quill_admin_testkit::home::{Home, Output};
+use quill_admin_testkit::http::Request;
 use quill_admin_testkit::postgres::{Database, Generation, ROLES};
 use quill_admin_testkit::{needs_docker, needs_registry};
 use serde_json::{Value, json};
@@ -527,6 +529,10 @@ fn an_image_that_build_has_not_deployed_is_a_problem() {
     assert_snapshot!(said.join("\n"));
     environment.make_healthy();
     assert_eq!(says(&environment, "job-image", 0), healthy);
+    // With a tag before its digest it is the same image.
+    let tagged = format!("{}:latest@{}", environment.image(), environment.healthy.digest);
+    environment.put_job(container, json!(tagged));
+    assert_eq!(says(&environment, "job-image", 0), healthy);
 }
 
 #[test]
@@ -639,6 +645,146 @@ fn what_is_wrong_is_told_beside_what_was_not_seen() {
     assert!(told["findings"][0]["what"].to_string().contains("is destroyed"), "{told:#}");
     assert!(told["cause"].to_string().contains("the secret another"), "{told:#}");
     assert!(told["advice"].to_string().contains("--role=roles/"), "{told:#}");
+}
+
+/// The settings start a program that only this program's image has.
+#[test]
+fn the_settings_of_a_job_with_another_tools_image_are_not_put_right() {
+    let environment = environment!();
+    let theirs = "europe-west2-docker.pkg.dev/quill-medical-staging/quill/backend:main";
+    let mut job = environment.healthy.job();
+    let container = &mut job["template"]["template"]["containers"][0];
+    container["image"] = json!(theirs);
+    container["command"] = json!(["python", "manage.py"]);
+    container["args"] = json!(["migrate"]);
+    environment.world.emulator.put_job(JOB, job).expect("a valid job");
+    let before = find_job(&environment);
+    let fixes = ["--only", "job-settings,database", "--fix", "--yes"];
+    let told = environment.doctor(fixes).output().exits(30);
+    let why = format!(
+        "--fix leaves the job alone, because the job runs {theirs}, which is from another repository"
+    );
+    assert_eq!(told.stdout.matches(&why).count(), 2, "{told}");
+    assert!(
+        told.stdout.contains("look closer with: quill-admin doctor --env staging --only other-tools"),
+        "{told}"
+    );
+    assert!(!told.stdout.contains("--fix can change the job's settings"), "{told}");
+    assert_eq!(find_job(&environment), before);
+    assert_eq!(changes(&environment), 0);
+    // Where the labels cannot be seen, it may be anybody's image.
+    let mut job = environment.healthy.job();
+    job.as_object_mut().expect("a job").remove("annotations");
+    job["template"]["template"]["maxRetries"] = json!(3);
+    environment.world.emulator.put_job(JOB, job).expect("a valid job");
+    environment.proxy.cut("/v2/");
+    let unseen = environment.doctor(fixes).output().exits(30);
+    assert!(unseen.stdout.contains("whose image it runs could not be seen: "), "{unseen}");
+    assert_eq!(changes(&environment), 0);
+}
+
+#[test]
+fn a_secret_of_another_project_is_not_the_environments_own() {
+    let environment = environment!();
+    let healthy = says(&environment, "job-settings", 0);
+    let secret = "/template/template/containers/0/env/4/valueSource/secretKeyRef/secret";
+    let of =
+        |project: &str| environment.put_job(secret, json!(format!("projects/{project}/secrets/{SECRET}")));
+    of("quill-medical-other");
+    let other = says(&environment, "job-settings", 30);
+    let told =
+        format!("secret projects/quill-medical-other/secrets/{SECRET}, version latest → secret {SECRET}, ");
+    assert!(other.contains(&told), "{other}");
+    let gone = says(&environment, "job-secrets", 30);
+    assert!(
+        gone.contains(&format!("there is no secret projects/quill-medical-other/secrets/{SECRET}")),
+        "{gone}"
+    );
+    assert!(gone.contains("--project=quill-medical-other"), "{gone}");
+    environment.world.emulator.put_secret("quill-medical-other", SECRET, "theirs");
+    let unread = says(&environment, "job-secrets", 31);
+    assert!(unread.contains("neither the secret's policy nor its project's names it"), "{unread}");
+    let _ = environment.doctor(["--only", "job-settings", "--fix", "--yes"]).output().exits(0);
+    let password = &find_job(&environment)["template"]["template"]["containers"][0]["env"][4];
+    assert_eq!(password["valueSource"]["secretKeyRef"]["secret"], SECRET);
+
+    // The number may be that of the environment's own project.
+    let project = Request::new("GET", &format!("/v3/projects/{PROJECT}"));
+    let project = environment.world.ask(project).expect(200).json();
+    let number = project["name"].as_str().expect("a name").rsplit('/').next().expect("a number").to_owned();
+    of(&number);
+    assert_eq!(says(&environment, "job-settings", 0), healthy);
+    environment.world.emulator.deny_permissions(["resourcemanager.projects.get"]);
+    let unknown = says(&environment, "job-settings", 31);
+    assert!(
+        unknown.contains("whether the project of this number is quill-medical-staging is not known"),
+        "{unknown}"
+    );
+    assert!(unknown.contains("--role=roles/browser"), "{unknown}");
+    environment.world.emulator.deny_permissions(Vec::<String>::new());
+    of("123456789012");
+    assert!(
+        says(&environment, "job-settings", 30).contains("secret projects/"),
+        "a number of another project"
+    );
+}
+
+#[test]
+fn a_secret_as_a_file_is_looked_at_too() {
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
+    emulator.put_secret(PROJECT, "ca", "planted");
+    emulator.set_secret_readers(
+        PROJECT,
+        "ca",
+        [format!("serviceAccount:{}", environment.healthy.account()).as_str()],
+    );
+    let mount = |version: &str| {
+        let mut job = environment.healthy.job();
+        let items = json!([{"path": "ca.pem", "version": version}]);
+        job["template"]["template"]["volumes"] =
+            json!([{"name": "ca", "secret": {"secret": "ca", "items": items}}]);
+        emulator.put_job(JOB, job).expect("a valid job");
+    };
+    mount("1");
+    assert!(says(&environment, "job-secrets", 0).contains("ca, version 1; "));
+    emulator.set_secret_version_state(PROJECT, "ca", 1, SecretVersionState::Disabled).expect("it is there");
+    assert!(says(&environment, "job-secrets", 30).contains("version 1 of the secret ca is disabled"));
+    // A new version is of no use to a job that asks for the old one.
+    emulator.set_secret_version_state(PROJECT, "ca", 1, SecretVersionState::Destroyed).expect("it is there");
+    let destroyed = says(&environment, "job-secrets", 30);
+    assert!(destroyed.contains("the job asks for version 1 whatever else is added"), "{destroyed}");
+    assert!(!destroyed.contains("versions add"), "{destroyed}");
+    mount("7");
+    let missing = says(&environment, "job-secrets", 30);
+    assert!(missing.contains("the secret ca has no version \"7\"\n"), "{missing}");
+    assert!(missing.contains("the job asks for version 7 whatever else is added"), "{missing}");
+    mount("latest");
+    assert!(says(&environment, "job-secrets", 30).contains("gcloud secrets versions add ca "));
+}
+
+#[test]
+fn an_account_that_is_not_seen_to_read_a_secret_is_not_healthy() {
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
+    let healthy = says(&environment, "job-secrets", 0);
+    let own = format!("serviceAccount:{}", environment.healthy.account());
+    emulator.set_secret_readers(PROJECT, SECRET, ["user:somebody@example.org"]);
+    let unseen = says(&environment, "job-secrets", 31);
+    let account = environment.healthy.account();
+    let told =
+        format!("whether the job's account {account} may read the secret {SECRET} is not seen: neither ");
+    assert!(unseen.contains(&told), "{unseen}");
+    assert!(unseen.contains("gcloud secrets add-iam-policy-binding"), "{unseen}");
+    // It may have the right from the project.
+    let binding = json!({"role": "roles/secretmanager.secretAccessor", "members": [own]});
+    environment.world.put(&format!("/emulator/policies/{PROJECT}"), &json!({"bindings": [binding]}));
+    assert_eq!(says(&environment, "job-secrets", 0), healthy);
+    environment.make_healthy();
+    emulator
+        .deny_permissions(["secretmanager.secrets.getIamPolicy", "resourcemanager.projects.getIamPolicy"]);
+    let denied = says(&environment, "job-secrets", 31);
+    assert!(denied.contains("secretmanager.secrets.getIamPolicy"), "{denied}");
 }
 
 #[test]
@@ -882,6 +1028,8 @@ fn what_is_missing_is_built() {
     let builds = BuildFixture::new();
     builds.sources();
     builds.world.emulator.put_secret(PROJECT, SECRET, "planted-database-password");
+    let account = format!("serviceAccount:{}", Healthy::new("staging", "r.example").account());
+    builds.world.emulator.set_secret_readers(PROJECT, SECRET, [account.as_str()]);
     let only =
         ["doctor", "-e", "staging", "--only", "admin-image,job,job-image,job-settings,job-secrets,database"];
     let doctor = |args: &[&'static str]| {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use quill_admin_e2e::build_fixture::BuildFixture;
-use quill_admin_e2e::doctor_fixture::{DoctorFixture, INSTANCE};
+use quill_admin_e2e::doctor_fixture::{DoctorFixture, INSTANCE, instance};
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, World};
 use quill_admin_testkit::healthy::{CA, NEXT_CA, Target};
 use quill_admin_testkit::http::Request;
@@ -168,6 +168,11 @@ fn the_doctor_compares_the_target_with_the_database() {
     says(Target { host: "10.0.0.9".to_owned(), ..healthy.clone() }.command(), 30, "address: 10.0.0.9");
     says(Target { name: "other".to_owned(), ..healthy.clone() }.command(), 30, "database: other");
     says(Target { user: "other".to_owned(), ..healthy.clone() }.command(), 30, "user: other");
+    says(
+        Target { port: 6432, ..healthy.clone() }.command(),
+        30,
+        "port: 6432 in the job's command, 5432 here",
+    );
     says(json!([]), 0, "the job's command does not say which database it is for");
     says(json!(["/quill-admin-executor", "--target", "{}"]), 30, "missing field");
     let blind = Target { tls: "require", cas: Vec::new(), ..healthy.clone() };
@@ -213,4 +218,62 @@ fn who_may_not_list_the_authorities_keeps_those_that_the_job_trusts() {
     // The address, which may be read, is the new one.
     assert!(kept.stdout.contains("target address: 10.0.0.3 → 127.0.0.1"), "{kept}");
     assert!(!kept.to_string().contains("target trusted CA"), "{kept}");
+}
+
+#[test]
+fn an_answer_that_does_not_tell_the_authority_is_undecided_and_no_fix_stops_the_job_from_verifying() {
+    needs_registry!();
+    let environment = DoctorFixture::healthy();
+    let emulator = &environment.world.emulator;
+    let put = |change: fn(&mut Value)| {
+        let mut instance = instance();
+        change(&mut instance);
+        emulator.put_sql_instance(PROJECT, INSTANCE, instance).expect("a valid instance");
+    };
+    let list = |list: Value| emulator.put_server_cas(PROJECT, INSTANCE, list).expect("a valid list");
+    let undecided = |why: &str| {
+        let before = environment.world.job();
+        let said = environment.doctor(["--only", "database", "--fix", "--yes"]).output().exits(31);
+        let told = format!("whether the job trusts the instance's certificate is not seen: {why}");
+        assert!(said.stdout.contains(&told), "{said}");
+        assert!(!said.stdout.contains("TLS mode"), "{said}");
+        assert_eq!(environment.world.job(), before);
+    };
+    list(json!({}));
+    undecided("Cloud SQL tells no authority for it");
+    list(json!({"certs": [{"cert": NEXT_CA, "sha1Fingerprint": "next"}], "activeVersion": "current"}));
+    undecided("Cloud SQL does not list the authority that signs its certificate at present");
+    put(|instance| {
+        instance["settings"]["ipConfiguration"]["serverCaMode"] = json!("GOOGLE_MANAGED_CAS_CA");
+    });
+    undecided("Cloud SQL tells no name that its certificate is for");
+    put(|instance| {
+        instance["settings"]["ipConfiguration"]["serverCaMode"] = json!("GOOGLE_MANAGED_CAS_CA");
+        instance["dnsName"] = json!("core.example.");
+        instance.as_object_mut().expect("an instance").remove("serverCaCert");
+    });
+    undecided("Cloud SQL tells no authority for it");
+
+    // A job that verifies nothing is told so all the same.
+    let blind = Target { tls: "require", cas: Vec::new(), ..Target::default() };
+    environment.put_job("/template/template/containers/0/command", blind.command());
+    let said = environment.doctor(["--only", "database"]).output().exits(0);
+    assert!(said.stdout.contains("does not verify that it speaks to its own database"), "{said}");
+}
+
+#[test]
+fn a_build_keeps_what_the_job_verifies_where_cloud_sql_tells_no_authority() {
+    needs_registry!();
+    let builds = BuildFixture::new();
+    builds.sources();
+    let emulator = &builds.world.emulator;
+    let healthy = quill_admin_testkit::healthy::Healthy::new("staging", &builds.proxy.address());
+    emulator.put_job(JOB, healthy.job()).expect("a valid job");
+    emulator.put_server_cas(PROJECT, &healthy.instance_id(), json!({})).expect("a valid list");
+    let dry_run = ["build", "--env", "staging", "--source", "sources", "--dry-run"];
+    let kept = builds.quill_admin(dry_run).output().exits(0);
+    let note = "Cloud SQL tells no authority for it; the job goes on to trust those that it trusts now";
+    assert!(kept.stdout.contains(note), "{kept}");
+    assert!(kept.stdout.contains("target address: 10.0.0.3 → 127.0.0.1"), "{kept}");
+    assert!(!kept.stdout.contains("target TLS mode") && !kept.stdout.contains("target trusted CA"), "{kept}");
 }

@@ -4,15 +4,17 @@
 //! To add a setting of jobs: `settings` here, and the places that `settings.rs` names. To compare another field of
 //! two readings: `changes`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use google_cloud_run_v2::model;
 use google_cloud_run_v2::model::env_var::Values;
+use google_cloud_run_v2::model::volume::VolumeType;
 use google_cloud_run_v2::model::vpc_access::VpcEgress;
 use google_cloud_run_v2::model::{Container, EnvVar, ExecutionTemplate, TaskTemplate};
 
 use crate::model::Readiness;
-use crate::settings::{Difference, Egress, EnvValue, JobSettings};
+use crate::settings::{Difference, Egress, EnvValue, JobSettings, SecretRef};
 
 /// A Cloud Run job as it was read, with all fields that have to be sent back to change it.
 ///
@@ -66,10 +68,36 @@ impl Job {
             settings: settings(&raw),
             etag: raw.etag.clone(),
             executions: raw.execution_count,
-            readiness: Readiness::of(raw.terminal_condition.as_ref()),
+            readiness: readiness(&raw),
             changed: LastChange::of(&raw),
             raw: Box::new(raw),
         }
+    }
+
+    /// The secrets that Cloud Run gives to the containers of the job: in variables of each of them, and in volumes.
+    /// A volume that names no version has the newest (`SecretVolumeSource.items`).
+    #[must_use]
+    pub fn secrets(&self) -> BTreeSet<SecretRef> {
+        let own = own_project(&self.raw);
+        let task = self.raw.template.as_ref().and_then(|execution| execution.template.as_ref());
+        let containers = task.map(|task| task.containers.as_slice()).unwrap_or_default();
+        let variables = containers.iter().flat_map(|container| &container.env);
+        let mut secrets: BTreeSet<SecretRef> = variables
+            .filter_map(|variable| match value(variable, own) {
+                EnvValue::Secret(secret) => Some(secret),
+                EnvValue::Text(_) => None,
+            })
+            .collect();
+        for volume in task.map(|task| task.volumes.as_slice()).unwrap_or_default() {
+            let Some(VolumeType::Secret(volume)) = &volume.volume_type else { continue };
+            let of = |version: &str| SecretRef::read(&volume.secret, version, own);
+            if volume.items.is_empty() {
+                secrets.insert(of(LATEST));
+            }
+            let or_latest = |version: &str| if version.is_empty() { of(LATEST) } else { of(version) };
+            secrets.extend(volume.items.iter().map(|item| or_latest(&item.version)));
+        }
+        secrets
     }
 
     /// The differences between this reading and `now` that change what an execution is made from
@@ -81,6 +109,9 @@ impl Job {
         changes(&template(&self.raw), &template(&now.raw))
     }
 }
+
+/// The version of a secret that is its newest one, whichever that is.
+const LATEST: &str = "latest";
 
 /// The annotations in which tools note their name and version by the API's first version, in which `gcloud` speaks
 /// (Cloud Run Admin API v1, `ObjectMeta.annotations`). The second version, which is read here, has fields for both
@@ -98,6 +129,16 @@ impl LastChange {
             tool: said(&job.client, CLIENT[0]),
             version: said(&job.client_version, CLIENT[1]),
         }
+    }
+}
+
+/// Whether a job can run. While Cloud Run works on a change, the condition is still that of the job before; after a
+/// change that failed, the generation stays behind for good (Cloud Run API v2, `Job.reconciling`).
+fn readiness(job: &model::Job) -> Readiness {
+    match Readiness::of(job.terminal_condition.as_ref()) {
+        _ if job.reconciling => Readiness::Pending,
+        Readiness::Ready if job.observed_generation < job.generation => Readiness::Pending,
+        readiness => readiness,
     }
 }
 
@@ -179,9 +220,9 @@ impl Changes {
 
     /// Compares a variable. A reference to a secret may be shown; a text may be a secret itself.
     fn variable(&mut self, name: &str, before: Option<&EnvVar>, now: Option<&EnvVar>) {
-        let told = |variable: &EnvVar| match as_given(variable) {
+        let told = |variable: &EnvVar| match value(variable, "") {
             EnvValue::Text(_) => "a text".to_owned(),
-            secret @ EnvValue::Secret { .. } => secret.to_string(),
+            secret @ EnvValue::Secret(_) => secret.to_string(),
         };
         let (from, to) = (before.map(told), now.map_or_else(|| "not set".to_owned(), told));
         let to = if from.as_ref() == Some(&to) { "another".to_owned() } else { to };
@@ -219,7 +260,7 @@ fn settings(job: &model::Job) -> JobSettings {
         image: container.map(|container| container.image.clone()).unwrap_or_default(),
         command: container.map(|container| container.command.clone()).unwrap_or_default(),
         args: container.map(|container| container.args.clone()).unwrap_or_default(),
-        env: env.iter().map(|variable| (variable.name.clone(), value(variable))).collect(),
+        env: env.iter().map(|variable| (variable.name.clone(), value(variable, own_project(job)))).collect(),
         service_account: task.map(|task| task.service_account.clone()).filter(|account| !account.is_empty()),
         connector: vpc.map(|vpc| short(&vpc.connector)).filter(|connector| !connector.is_empty()),
         egress: vpc.and_then(|vpc| match vpc.egress {
@@ -235,26 +276,23 @@ fn settings(job: &model::Job) -> JobSettings {
     }
 }
 
-/// The value of a variable. The name of a secret is its last part: the API takes and gives both forms.
-pub(crate) fn value(variable: &EnvVar) -> EnvValue {
-    match as_given(variable) {
-        EnvValue::Secret { secret, version } => EnvValue::Secret { secret: short(&secret), version },
-        text @ EnvValue::Text(_) => text,
-    }
-}
-
-fn as_given(variable: &EnvVar) -> EnvValue {
+/// The value of a variable of a job in the project `own`.
+fn value(variable: &EnvVar, own: &str) -> EnvValue {
     match &variable.values {
         Some(Values::ValueSource(source)) => {
             let secret = source.secret_key_ref.as_ref();
-            EnvValue::Secret {
-                secret: secret.map(|secret| secret.secret.clone()).unwrap_or_default(),
-                version: secret.map(|secret| secret.version.clone()).unwrap_or_default(),
-            }
+            let (name, version) =
+                secret.map_or(("", ""), |secret| (secret.secret.as_str(), secret.version.as_str()));
+            EnvValue::Secret(SecretRef::read(name, version, own))
         }
         Some(Values::Value(text)) => EnvValue::Text(text.clone()),
         _ => EnvValue::Text(String::new()),
     }
+}
+
+/// The project in a job's name.
+fn own_project(job: &model::Job) -> &str {
+    job.name.strip_prefix("projects/").and_then(|rest| rest.split('/').next()).unwrap_or_default()
 }
 
 /// The last part of a resource's name; the API takes and gives both long and short forms.
@@ -264,9 +302,12 @@ pub(crate) fn short(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use google_cloud_run_v2::model::condition::State;
     use google_cloud_run_v2::model::task_template::Retries;
     use google_cloud_run_v2::model::vpc_access::VpcEgress;
-    use google_cloud_run_v2::model::{Volume, VpcAccess};
+    use google_cloud_run_v2::model::{
+        Condition, EnvVarSource, SecretKeySelector, SecretVolumeSource, VersionToPath, Volume, VpcAccess,
+    };
 
     use super::*;
 
@@ -334,6 +375,54 @@ mod tests {
             "terraform"
         );
         assert_eq!(of(job()).tool, "");
+    }
+
+    #[test]
+    fn a_job_is_ready_once_its_last_change_is_carried_out() {
+        let of = |state: Option<State>, reconciling, observed| {
+            let condition = state.map(|state| Condition::new().set_state(state).set_message("no image"));
+            let job = model::Job::new().set_reconciling(reconciling).set_generation(2);
+            let job = job.set_observed_generation(observed).set_or_clear_terminal_condition(condition);
+            Job::new(job).readiness
+        };
+        let (good, bad) = (Some(State::ConditionSucceeded), Some(State::ConditionFailed));
+        let failed = Readiness::Failed { reason: "no image".to_owned() };
+        assert_eq!(of(good.clone(), false, 2), Readiness::Ready);
+        assert_eq!(of(good.clone(), true, 2), Readiness::Pending);
+        assert_eq!(of(good, false, 1), Readiness::Pending);
+        assert_eq!(of(bad.clone(), true, 1), Readiness::Pending);
+        assert_eq!(of(bad.clone(), false, 1), failed);
+        assert_eq!(of(bad, false, 2), failed);
+        assert_eq!(of(None, false, 2), Readiness::Pending, "nothing says that it is ready");
+    }
+
+    #[test]
+    fn secrets_are_found_in_every_container_and_in_volumes() {
+        let secret = |name: &str, version: &str| {
+            let selector = SecretKeySelector::new().set_secret(name).set_version(version);
+            EnvVar::new().set_name(name).set_value_source(EnvVarSource::new().set_secret_key_ref(selector))
+        };
+        let volume = |secret: SecretVolumeSource| Volume::new().set_name("v").set_secret(secret);
+        let of = |name: &str| SecretVolumeSource::new().set_secret(name);
+        let mut job = job(|t| {
+            let task = task(t);
+            task.containers[0].env.push(secret("password", "latest"));
+            task.containers.push(Container::new().set_env([secret("beside", "3")]));
+            let items = [VersionToPath::new().set_path("ca.pem").set_version("2")];
+            task.volumes =
+                vec![volume(of("ca").set_items(items)), volume(of("projects/quill-other/secrets/all"))];
+        });
+        job.raw.name = "projects/quill-own/locations/r/jobs/j".to_owned();
+        let found: Vec<String> = job.secrets().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "secret beside, version 3",
+                "secret ca, version 2",
+                "secret password, version latest",
+                "secret projects/quill-other/secrets/all, version latest",
+            ]
+        );
     }
 
     #[test]

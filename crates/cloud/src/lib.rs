@@ -35,7 +35,7 @@ pub use names::{
     ServiceName,
 };
 pub use permissions::{PERMISSIONS, Permission, Purpose};
-pub use settings::{Difference, Egress, EnvValue, JobSettings};
+pub use settings::{Difference, Egress, EnvValue, JobSettings, SecretProject, SecretRef};
 pub use trust::{TrustedHosts, is_loopback, is_on_loopback};
 
 /// Installs ring as this process's TLS provider. The clients are built without one of their own, so

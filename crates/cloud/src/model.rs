@@ -47,6 +47,9 @@ pub enum CaMode {
     OwnCa,
     /// An authority that signs for others, too: the certificate has to name the instance.
     SharedCa,
+    /// The API does not tell, which "is effectively the same" as an authority of the instance's own
+    /// (`IpConfiguration.CaMode.CA_MODE_UNSPECIFIED`).
+    Untold,
     /// A value that this version does not know.
     Unknown,
 }

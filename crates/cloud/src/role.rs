@@ -24,6 +24,8 @@ pub const BUCKET_WRITER: &str = "roles/logging.bucketWriter";
 pub const SQL_VIEWER: &str = "roles/cloudsql.viewer";
 /// Reads the metadata of secrets, and not their values.
 pub const SECRETS_VIEWER: &str = "roles/secretmanager.viewer";
+/// Reads the values of secrets: what the job's account needs.
+pub const SECRET_READER: &str = "roles/secretmanager.secretAccessor";
 /// Adds versions to secrets, and reads none.
 pub const SECRET_VERSION_ADDER: &str = "roles/secretmanager.secretVersionAdder";
 /// Pulls images.

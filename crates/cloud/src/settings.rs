@@ -31,13 +31,83 @@ impl Egress {
 pub enum EnvValue {
     /// Text, which everybody who may read the job can see.
     Text(String),
-    /// A version of a secret; its name without the project.
-    Secret {
-        /// The secret's id.
-        secret: String,
-        /// `latest`, or a number.
-        version: String,
-    },
+    /// A version of a secret.
+    Secret(SecretRef),
+}
+
+/// A version of a secret, as a job refers to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretRef {
+    /// The project of the secret.
+    pub project: SecretProject,
+    /// The secret's id.
+    pub secret: String,
+    /// `latest`, or a number.
+    pub version: String,
+}
+
+/// The project of a secret that a job refers to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretProject {
+    /// The job's own.
+    Own,
+    /// Another one, by its id or its number.
+    Other(String),
+    /// A project by its number: it is not known whether that is the job's own.
+    Number(String),
+}
+
+impl SecretRef {
+    /// A version of a secret of the job's own project.
+    #[must_use]
+    pub fn own(secret: &str, version: &str) -> Self {
+        Self { project: SecretProject::Own, secret: secret.to_owned(), version: version.to_owned() }
+    }
+
+    /// Reads the name that a job in the project `own` gives: `ID`, or `projects/PROJECT/secrets/ID`, where the
+    /// project is an id or a number (Cloud Run API v2, `SecretKeySelector.secret`).
+    pub(crate) fn read(name: &str, version: &str, own: &str) -> Self {
+        let parts = name.strip_prefix("projects/").and_then(|rest| rest.split_once("/secrets/"));
+        let (project, secret) = match parts {
+            None => (SecretProject::Own, name),
+            Some((project, secret)) if project == own => (SecretProject::Own, secret),
+            Some((project, secret)) if project.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (SecretProject::Number(project.to_owned()), secret)
+            }
+            Some((project, secret)) => (SecretProject::Other(project.to_owned()), secret),
+        };
+        Self { project, secret: secret.to_owned(), version: version.to_owned() }
+    }
+
+    /// The secret, as a job names it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.project {
+            SecretProject::Own => self.secret.clone(),
+            SecretProject::Other(project) | SecretProject::Number(project) => {
+                format!("projects/{project}/secrets/{}", self.secret)
+            }
+        }
+    }
+
+    /// Whether this is the wanted secret, as far as is known.
+    fn agrees(&self, wanted: &Self) -> bool {
+        let same = self.project == wanted.project
+            || matches!((&self.project, &wanted.project), (SecretProject::Number(_), SecretProject::Own));
+        same && self.secret == wanted.secret && self.version == wanted.version
+    }
+}
+
+impl EnvValue {
+    /// Whether this is the wanted value, as far as is known: a project that is named by its number may be the
+    /// job's own.
+    #[must_use]
+    pub fn agrees(&self, wanted: &Self) -> bool {
+        match (self, wanted) {
+            (Self::Secret(own), Self::Secret(wanted)) => own.agrees(wanted),
+            (own, wanted) => own == wanted,
+        }
+    }
 }
 
 impl std::fmt::Debug for EnvValue {
@@ -89,8 +159,14 @@ impl fmt::Display for EnvValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
-            Self::Secret { secret, version } => write!(f, "secret {secret}, version {version}"),
+            Self::Secret(secret) => secret.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "secret {}, version {}", self.name(), self.version)
     }
 }
 
@@ -110,6 +186,32 @@ impl JobSettings {
     #[must_use]
     pub fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a variable, where it is set.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&EnvValue> {
+        self.env.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// Replaces the number of the job's own project, where a secret has it. Other numbers are of other projects.
+    pub(crate) fn know_number(&mut self, number: &str) {
+        for (_, value) in &mut self.env {
+            if let EnvValue::Secret(SecretRef { project, .. }) = value
+                && let SecretProject::Number(named) = project
+            {
+                *project =
+                    if named == number { SecretProject::Own } else { SecretProject::Other(named.clone()) };
+            }
+        }
+    }
+
+    /// Whether a secret's project is only known by its number.
+    pub(crate) fn has_numbers(&self) -> bool {
+        let number = |value: &EnvValue| {
+            matches!(value, EnvValue::Secret(SecretRef { project: SecretProject::Number(_), .. }))
+        };
+        self.env.iter().any(|(_, value)| number(value))
     }
 
     /// The settings of `self` that differ from `wanted`, in a fixed order. Variables and annotations that
@@ -142,13 +244,13 @@ impl JobSettings {
             compare("VPC egress", own, egress.as_str().to_owned());
         }
         for (name, value) in &wanted.env {
-            let own = self.env.iter().find(|(own, _)| own == name).map(|(_, value)| value);
-            if own == Some(value) {
+            let own = self.variable(name);
+            if own.is_some_and(|own| own.agrees(value)) {
                 continue;
             }
             let from = own.map(|own| match (own, value) {
                 // A password in the job's own settings is not shown again.
-                (EnvValue::Text(_), EnvValue::Secret { .. }) => "plain text".to_owned(),
+                (EnvValue::Text(_), EnvValue::Secret(_)) => "plain text".to_owned(),
                 (own, _) => own.to_string(),
             });
             compare(name, from, value.to_string());
@@ -172,7 +274,7 @@ mod tests {
                 ("AUTH_DB_SSLMODE".to_owned(), EnvValue::Text("require".to_owned())),
                 (
                     "AUTH_DB_PASSWORD".to_owned(),
-                    EnvValue::Secret { secret: "auth-db-password".to_owned(), version: "latest".to_owned() },
+                    EnvValue::Secret(SecretRef::own("auth-db-password", "latest")),
                 ),
             ],
             connector: Some("cx".to_owned()),
@@ -189,6 +291,28 @@ mod tests {
         own.service_account = Some("whoever".to_owned());
         own.env.push(("OTHER".to_owned(), EnvValue::Text("value".to_owned())));
         assert_eq!(own.differences(&wanted()), []);
+    }
+
+    #[test]
+    fn a_secret_of_another_project_is_another_secret() {
+        let difference = |name: &str, number: Option<&str>| {
+            let mut own = wanted();
+            own.env[1].1 = EnvValue::Secret(SecretRef::read(name, "latest", "quill-own"));
+            if let Some(number) = number {
+                own.know_number(number);
+            }
+            own.differences(&wanted()).into_iter().next().and_then(|one| one.from)
+        };
+        let told = |project: &str| {
+            Some(format!("secret projects/{project}/secrets/auth-db-password, version latest"))
+        };
+        assert_eq!(difference("auth-db-password", None), None);
+        assert_eq!(difference("projects/quill-own/secrets/auth-db-password", None), None);
+        assert_eq!(difference("projects/quill-else/secrets/auth-db-password", None), told("quill-else"));
+        // The number may be that of the same project.
+        assert_eq!(difference("projects/123/secrets/auth-db-password", None), None);
+        assert_eq!(difference("projects/123/secrets/auth-db-password", Some("123")), None);
+        assert_eq!(difference("projects/123/secrets/auth-db-password", Some("456")), told("123"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use quill_admin_cloud::{
     AuditLogging, CloudError, CloudErrorKind, Credentials, DatabaseInstance, Execution, Google, Job,
     LogBucket, LogBucketName, LogEntry, LogSink, Member, ObjectName, Project, ProjectId, Reply, Revision,
-    SecretVersion, ServerCa, Service, SignIn, StateLock, TrustedHosts, role,
+    SecretProject, SecretRef, SecretVersion, ServerCa, Service, SignIn, StateLock, TrustedHosts, role,
 };
 use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, split};
 use quill_admin_operations::config::{Config, Environment};
@@ -282,6 +282,7 @@ struct Asked {
     bucket_writers: Answer<Vec<Member>>,
     secrets: Answers<SecretVersion>,
     secret_readers: Answers<Vec<String>>,
+    project_secret_readers: Answers<Vec<Member>>,
     repository: Answer<bool>,
     registry: Answer<Registry>,
     images: Answers<Option<RegistryImage>>,
@@ -365,13 +366,13 @@ impl Inquiries {
         role: &'static str,
         question: impl FnOnce(&'a Google) -> Reply<'a, Result<T, CloudError>> + Send,
     ) -> Result<&'a T, Undecided> {
-        self.ask_in(&self.environment.job.project, answer, role, question).await
+        self.ask_in(self.environment.job.project.as_str(), answer, role, question).await
     }
 
     /// Asks a question about a project, in which the caller needs `role`.
     async fn ask_in<'a, T>(
         &'a self,
-        project: &ProjectId,
+        project: &str,
         answer: &'a Answer<T>,
         role: &'static str,
         question: impl FnOnce(&'a Google) -> Reply<'a, Result<T, CloudError>> + Send,
@@ -386,10 +387,10 @@ impl Inquiries {
     /// The reason why a question has no answer, with the role that would give one.
     #[must_use]
     pub fn undecided(&self, error: CloudError, role: &str) -> Undecided {
-        self.undecided_in(&self.environment.job.project, error, role)
+        self.undecided_in(self.environment.job.project.as_str(), error, role)
     }
 
-    fn undecided_in(&self, project: &ProjectId, error: CloudError, role: &str) -> Undecided {
+    fn undecided_in(&self, project: &str, error: CloudError, role: &str) -> Undecided {
         let (kind, is_named) = (error.kind, error.disabled.is_some());
         let undecided = Undecided::from(error);
         match kind {
@@ -407,18 +408,18 @@ impl Inquiries {
     /// The hint with the command that gives the caller a role.
     #[must_use]
     pub fn grant(&self, role: &str) -> String {
-        self.grant_in(&self.environment.job.project, role)
+        self.grant_in(self.environment.job.project.as_str(), role)
     }
 
     /// The hint with the command that gives the caller a role in a project, or on the bucket of Terraform's state.
     #[must_use]
-    pub fn grant_in(&self, project: &ProjectId, role: &str) -> String {
+    pub fn grant_in(&self, project: &str, role: &str) -> String {
         match &self.environment.state_lock {
             // The bucket may belong to another project.
             Some(lock) if role.starts_with("roles/storage.") => {
                 hints::grant_on_bucket(lock.bucket(), &self.caller(), role)
             }
-            _ => hints::grant(project.as_str(), &self.caller(), role),
+            _ => hints::grant(project, &self.caller(), role),
         }
     }
 
@@ -529,7 +530,7 @@ impl Inquiries {
     /// Fails when it does not exist, and when it cannot be read.
     pub async fn log_bucket<'a>(&'a self, name: &'a LogBucketName) -> Result<&'a LogBucket, Undecided> {
         let answer = &self.asked.log_bucket;
-        self.ask_in(&name.project, answer, role::LOG_VIEWER, |google| google.log_bucket(name)).await
+        self.ask_in(name.project.as_str(), answer, role::LOG_VIEWER, |google| google.log_bucket(name)).await
     }
 
     /// The sinks of the project's log.
@@ -549,34 +550,58 @@ impl Inquiries {
     /// Fails when the project's policy cannot be read.
     pub async fn bucket_writers<'a>(&'a self, project: &'a ProjectId) -> Result<&'a [Member], Undecided> {
         let answer = &self.asked.bucket_writers;
-        let who = |google: &'a Google| google.members_with(project, role::BUCKET_WRITER);
-        Ok(self.ask_in(project, answer, role::BROWSER, who).await?)
+        let who = |google: &'a Google| google.members_with(project.as_str(), role::BUCKET_WRITER);
+        Ok(self.ask_in(project.as_str(), answer, role::BROWSER, who).await?)
     }
 
-    /// A version of a secret of the project.
+    /// The project of a secret that the job refers to: its id or its number.
+    #[must_use]
+    pub fn project_of<'a>(&'a self, secret: &'a SecretRef) -> &'a str {
+        match &secret.project {
+            SecretProject::Own => self.environment.job.project.as_str(),
+            SecretProject::Other(project) | SecretProject::Number(project) => project,
+        }
+    }
+
+    /// A version of a secret that the job refers to.
     ///
     /// # Errors
     ///
     /// Fails when it does not exist, and when it cannot be read.
-    pub async fn secret_version(&self, secret: &str, version: &str) -> Result<SecretVersion, Undecided> {
-        let project = &self.environment.job.project;
-        let answer = about(&self.asked.secrets, &format!("{secret}/{version}"));
-        self.ask(&answer, role::SECRETS_VIEWER, |google| google.secret_version(project, secret, version))
-            .await
-            .cloned()
+    pub async fn secret_version(&self, wanted: &SecretRef) -> Result<SecretVersion, Undecided> {
+        let project = self.project_of(wanted);
+        let answer = about(&self.asked.secrets, &wanted.to_string());
+        self.ask_in(project, &answer, role::SECRETS_VIEWER, |google| {
+            google.secret_version(project, &wanted.secret, &wanted.version)
+        })
+        .await
+        .cloned()
     }
 
-    /// The members that a secret's own policy lets read its value.
+    /// The members that a secret's own policy lets read its value; `project` is an id or a number.
     ///
     /// # Errors
     ///
     /// Fails when there is no such secret, and when its policy cannot be read.
-    pub async fn secret_readers(&self, secret: &str) -> Result<Vec<String>, Undecided> {
-        let project = &self.environment.job.project;
-        let answer = about(&self.asked.secret_readers, secret);
-        self.ask(&answer, role::SECRETS_VIEWER, |google| google.secret_readers(project, secret))
+    pub async fn secret_readers(&self, project: &str, secret: &str) -> Result<Vec<String>, Undecided> {
+        let answer = about(&self.asked.secret_readers, &format!("{project}/{secret}"));
+        self.ask_in(project, &answer, role::SECRETS_VIEWER, |google| google.secret_readers(project, secret))
             .await
             .cloned()
+    }
+
+    /// The members that a project lets read the values of its secrets; `project` is an id or a number.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the project's policy cannot be read.
+    pub async fn project_secret_readers(&self, project: &str) -> Result<Vec<Member>, Undecided> {
+        let answer = about(&self.asked.project_secret_readers, project);
+        self.ask_in(project, &answer, role::BROWSER, |google| {
+            google.members_with(project, role::SECRET_READER)
+        })
+        .await
+        .cloned()
     }
 
     /// Whether Artifact Registry has the admin image's repository; `true` where the image is elsewhere.

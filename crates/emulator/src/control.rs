@@ -22,6 +22,8 @@ use crate::secrets::SecretVersionState;
 #[serde(deny_unknown_fields)]
 struct Secret {
     value: Option<String>,
+    #[serde(default)]
+    readers: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -132,10 +134,13 @@ async fn handle(cloud: &Arc<Cloud>, method: &str, path: &str, body: &[u8]) -> Re
 fn secrets(cloud: &Cloud, method: &str, name: &str, body: &[u8]) -> Result<Value, Refusal> {
     match (method, &name.split('/').collect::<Vec<_>>()[..]) {
         ("PUT", ["projects", project, "secrets", secret]) => {
-            let Secret { value } = read(body)?;
+            let Secret { value, readers } = read(body)?;
             cloud.store.change(|state| {
                 state.ensure_project(project);
                 state.secrets.put(project, secret, value);
+                if !readers.is_empty() {
+                    state.secrets.set_readers(project, secret, readers);
+                }
             });
             Ok(json!({}))
         }

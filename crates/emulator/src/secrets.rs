@@ -82,19 +82,20 @@ impl Secret {
 pub(crate) struct Secrets(BTreeMap<(String, String), Secret>);
 
 impl Secrets {
-    /// Puts a secret there with one version, or none, replacing one of that name.
+    /// Puts a secret there with one version, or none, replacing the versions of one of that name.
     pub(crate) fn put(&mut self, project: &str, name: &str, value: Option<String>) {
+        let key = (project.to_owned(), name.to_owned());
         let mut secret = Secret {
             project: project.to_owned(),
             name: name.to_owned(),
             created: Timestamp::now(),
-            readers: Vec::new(),
+            readers: self.0.remove(&key).map(|old| old.readers).unwrap_or_default(),
             versions: Vec::new(),
         };
         if let Some(value) = value {
             secret.add(value);
         }
-        self.0.insert((project.to_owned(), name.to_owned()), secret);
+        self.0.insert(key, secret);
     }
 
     /// Adds a version; its number, where there is such a secret.

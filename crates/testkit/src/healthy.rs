@@ -69,6 +69,12 @@ impl Healthy {
         self.named("jobs", &format!("quill-tasks-{}", self.environment))
     }
 
+    /// The account that the job runs as.
+    #[must_use]
+    pub fn account(&self) -> String {
+        format!("quill-tasks-{}@{}.iam.gserviceaccount.com", self.environment, self.project())
+    }
+
     /// The full name of the backend's service.
     #[must_use]
     pub fn service_name(&self) -> String {
@@ -109,7 +115,6 @@ impl Healthy {
     #[must_use]
     pub fn job(&self) -> Value {
         let Self { environment, registry, digest, built } = self;
-        let project = self.project();
         let secret = json!({"secretKeyRef": {"secret": SECRET, "version": "latest"}});
         json!({
             "annotations": {
@@ -132,7 +137,7 @@ impl Healthy {
                 }],
                 "maxRetries": 0,
                 "timeout": "300s",
-                "serviceAccount": format!("quill-tasks-{environment}@{project}.iam.gserviceaccount.com"),
+                "serviceAccount": self.account(),
                 "vpcAccess": {
                     "connector": format!("quill-vpc-cx-{environment}"),
                     "egress": "PRIVATE_RANGES_ONLY",
@@ -191,7 +196,10 @@ impl Healthy {
             (format!("/emulator/objects/{STATE_BUCKET}"), Value::Null),
             (
                 format!("/emulator/secrets/projects/{project}/secrets/{SECRET}"),
-                json!({"value": "planted-database-password"}),
+                json!({
+                    "value": "planted-database-password",
+                    "readers": [format!("serviceAccount:{}", self.account())],
+                }),
             ),
             (resource(self.repository_name()), json!({})),
             (resource(format!("projects/{project}/instances/{}", self.instance_id())), instance()),

@@ -1,4 +1,4 @@
-//! Calls that create or change a job, and the lookups for them: readiness, the database instance and its
+//! Calls that create or change a job, and the lookups for them: the database instance and its
 //! authorities, the repository of images.
 //!
 //! To write another setting of jobs: `apply`, besides the places that `settings.rs` names. To add a lookup: a method
@@ -15,8 +15,8 @@ use google_cloud_sql_v1::model::settings::SqlActivationPolicy;
 
 use super::{Google, Reply};
 use crate::error::{CloudError, CloudErrorKind};
-use crate::job::{Job, short, value};
-use crate::model::{CaMode, DatabaseInstance, Readiness, ServerCa, SslMode};
+use crate::job::{Job, short};
+use crate::model::{CaMode, DatabaseInstance, ServerCa, SslMode};
 use crate::names::{JobName, ProjectId, Region, ResourceId};
 use crate::settings::{Egress, EnvValue, JobSettings};
 
@@ -39,7 +39,8 @@ fn accepted(operation: Operation, doing: &'static str) -> Result<(), CloudError>
 }
 
 impl Google {
-    /// The current job, or `None` if there is none.
+    /// The current job, or `None` if there is none. Where a secret's project is only named by its number, the
+    /// project is asked for its own; without an answer it stays unknown whether the two are the same.
     ///
     /// # Errors
     ///
@@ -47,14 +48,21 @@ impl Google {
     pub fn find_job<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Option<Job>, CloudError>> {
         Box::pin(async move {
             match self.job(name).await {
-                Ok(job) => Ok(Some(job)),
+                Ok(mut job) => {
+                    if job.settings.has_numbers()
+                        && let Ok(project) = self.project(&name.project).await
+                    {
+                        job.settings.know_number(&project.number);
+                    }
+                    Ok(Some(job))
+                }
                 Err(error) if error.kind == CloudErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
             }
         })
     }
 
-    /// Changes a job: refused as a conflict if somebody changed it since it was read. [`Self::job_readiness`]
+    /// Changes a job: refused as a conflict if somebody changed it since it was read. [`Job::readiness`]
     /// tells whether it can run afterwards.
     ///
     /// The API replaces the whole job, so everything that was read is sent back with the changes in
@@ -72,7 +80,7 @@ impl Google {
         Box::pin(async move {
             const DOING: &str = "change the job";
             let mut changed = (*job.raw).clone();
-            apply(&mut changed, wanted, name);
+            apply(&mut changed, &job.settings, wanted, name);
             let operation = self
                 .policy
                 .once(self.jobs.update_job().set_job(changed))
@@ -120,7 +128,7 @@ impl Google {
         })
     }
 
-    /// Creates the job. [`Self::job_readiness`] tells whether it can run.
+    /// Creates the job. [`Job::readiness`] tells whether it can run.
     ///
     /// # Errors
     ///
@@ -133,7 +141,7 @@ impl Google {
         Box::pin(async move {
             const DOING: &str = "create the job";
             let mut job = model::Job::new();
-            apply(&mut job, wanted, name);
+            apply(&mut job, &JobSettings::default(), wanted, name);
             let request = self
                 .jobs
                 .create_job()
@@ -143,29 +151,6 @@ impl Google {
             let operation =
                 self.policy.once(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
             accepted(operation, DOING)
-        })
-    }
-
-    /// Whether a job that was created or changed can run now. Cloud Run works on it for a moment first.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the job cannot be read. A job that cannot run is no error.
-    pub fn job_readiness<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Readiness, CloudError>> {
-        Box::pin(async move {
-            let job = self
-                .policy
-                .read(self.jobs.get_job().set_name(name.to_string()))
-                .send()
-                .await
-                .map_err(|error| CloudError::new("read the job", &error))?;
-            if job.reconciling || job.observed_generation < job.generation {
-                return Ok(Readiness::Pending);
-            }
-            Ok(match Readiness::of(job.terminal_condition.as_ref()) {
-                failed @ Readiness::Failed { .. } => failed,
-                Readiness::Ready | Readiness::Pending => Readiness::Ready,
-            })
         })
     }
 
@@ -192,7 +177,8 @@ impl Google {
                 .ip_addresses
                 .iter()
                 .find(|address| address.r#type == SqlIpAddressType::Private)
-                .map(|address| address.ip_address.clone());
+                .map(|address| address.ip_address.clone())
+                .filter(|address| !address.is_empty());
             let settings = found.settings.as_ref();
             let ip = settings.and_then(|settings| settings.ip_configuration.as_ref());
             Ok(DatabaseInstance {
@@ -213,8 +199,8 @@ impl Google {
                 },
                 version: found.database_version.name().unwrap_or_default().to_owned(),
                 ca_mode: match ip.and_then(|ip| ip.server_ca_mode.as_ref()) {
-                    // "CA mode is unspecified. It is effectively the same as GOOGLE_MANAGED_INTERNAL_CA."
-                    None | Some(ApiCaMode::Unspecified | ApiCaMode::GoogleManagedInternalCa) => CaMode::OwnCa,
+                    None | Some(ApiCaMode::Unspecified) => CaMode::Untold,
+                    Some(ApiCaMode::GoogleManagedInternalCa) => CaMode::OwnCa,
                     Some(ApiCaMode::GoogleManagedCasCa | ApiCaMode::CustomerManagedCasCa) => CaMode::SharedCa,
                     Some(_) => CaMode::Unknown,
                 },
@@ -287,8 +273,8 @@ fn signed(job: &mut model::Job) {
     env!("CARGO_PKG_VERSION").clone_into(&mut job.client_version);
 }
 
-/// Puts the wanted settings into a job; everything else stays as it is.
-fn apply(job: &mut model::Job, wanted: &JobSettings, name: &JobName) {
+/// Puts the wanted settings into a job that has the settings `own`; everything else stays as it is.
+fn apply(job: &mut model::Job, own: &JobSettings, wanted: &JobSettings, name: &JobName) {
     job.name = if job.etag.is_empty() { String::new() } else { name.to_string() };
     signed(job);
     job.annotations.extend(wanted.annotations.iter().cloned());
@@ -328,14 +314,14 @@ fn apply(job: &mut model::Job, wanted: &JobSettings, name: &JobName) {
             container.env.len() - 1
         });
         let variable = &mut container.env[index];
-        if value(variable) == *wanted && variable.values.is_some() {
+        if own.variable(name).is_some_and(|own| own.agrees(wanted)) && variable.values.is_some() {
             continue;
         }
         variable.values = Some(match wanted {
             EnvValue::Text(text) => Values::Value(text.clone()),
-            EnvValue::Secret { secret, version } => {
+            EnvValue::Secret(secret) => {
                 Values::ValueSource(Box::new(model::EnvVarSource::new().set_secret_key_ref(
-                    model::SecretKeySelector::new().set_secret(secret).set_version(version),
+                    model::SecretKeySelector::new().set_secret(secret.name()).set_version(&secret.version),
                 )))
             }
         });

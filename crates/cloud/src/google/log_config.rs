@@ -64,7 +64,7 @@ impl Google {
     /// Fails if the project's policy cannot be read.
     pub fn members_with<'a>(
         &'a self,
-        project: &'a ProjectId,
+        project: &'a str,
         role: &'a str,
     ) -> Reply<'a, Result<Vec<Member>, CloudError>> {
         Box::pin(async move {
@@ -78,7 +78,7 @@ impl Google {
                 .read(request)
                 .send()
                 .await
-                .map_err(|error| CloudError::new("read who may write into the log bucket", &error))?;
+                .map_err(|error| CloudError::new("read who has which role in the project", &error))?;
             let bindings = policy.bindings.into_iter().filter(|binding| binding.role == role);
             Ok(bindings
                 .flat_map(|binding| {

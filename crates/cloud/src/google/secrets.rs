@@ -7,6 +7,7 @@ use super::{Google, Reply};
 use crate::error::{CloudError, CloudErrorKind};
 use crate::model::Confidential;
 use crate::names::ProjectId;
+use crate::role;
 
 impl Google {
     /// Gives a secret a new version with this value, and makes the secret where there is none. Returns the number of
@@ -65,14 +66,14 @@ impl Google {
     }
 
     /// The members that the secret's own policy lets read its value, as IAM names them. Those who may by the policies
-    /// of its project, folder and organisation are not among them.
+    /// of its project, folder and organisation are not among them. The project is an id or a number.
     ///
     /// # Errors
     ///
     /// Fails if there is no such secret, or its policy cannot be read.
     pub fn secret_readers<'a>(
         &'a self,
-        project: &'a ProjectId,
+        project: &'a str,
         secret: &'a str,
     ) -> Reply<'a, Result<Vec<String>, CloudError>> {
         Box::pin(async move {
@@ -92,4 +93,4 @@ impl Google {
 
 /// The predefined roles with `secretmanager.versions.access` ("IAM roles" of Secret Manager's documentation), and the
 /// basic one that has it.
-const READING: [&str; 3] = ["roles/secretmanager.secretAccessor", "roles/secretmanager.admin", "roles/owner"];
+const READING: [&str; 3] = [role::SECRET_READER, "roles/secretmanager.admin", "roles/owner"];

@@ -88,7 +88,7 @@ impl Google {
         })
     }
 
-    /// Reads a version of a secret, by its number or as `latest`. Where there is none, only the service's
+    /// Reads a version of a secret, by its number or as `latest`. The project is an id or a number. Where there is none, only the service's
     /// message tells whether the secret itself exists.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Google {
     /// Fails if the version does not exist or cannot be read.
     pub fn secret_version<'a>(
         &'a self,
-        project: &'a ProjectId,
+        project: &'a str,
         secret: &'a str,
         version: &'a str,
     ) -> Reply<'a, Result<SecretVersion, CloudError>> {

@@ -146,7 +146,7 @@ async fn runs_are_recorded_where_writes_are() {
 #[tokio::test]
 async fn a_secrets_version_has_a_state_and_its_value_is_never_asked_for() {
     let world = World::start().await;
-    let of = |version: &'static str| world.google.secret_version(&world.project, "password", version);
+    let of = |version: &'static str| world.google.secret_version(world.project.as_str(), "password", version);
     world.emulator.put_secret_without_version("project", "password");
     let missing = of("latest").await.expect_err("no version");
     assert_eq!(missing.kind, CloudErrorKind::NotFound);

@@ -9,8 +9,9 @@ use quill_admin_cloud::{CloudErrorKind, EnvValue, Job, SslMode};
 use quill_admin_contract::Target;
 use quill_admin_contract::variable::{self, Variable};
 use quill_admin_operations::admin_image::database_variables;
+use quill_admin_operations::admin_image::target::PORT;
 
-use super::job_settings::PutJobRight;
+use super::job_settings::{PutJobRight, only_for_ours};
 use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
 use crate::inquiries::Inquiries;
@@ -85,6 +86,7 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
                 };
                 findings.extend(compare(job, address, instance.ssl_mode).into_iter().filter(decides));
                 findings.extend(target::inspect(inquiries, job, instance, address, &mut undecided).await);
+                findings = only_for_ours(findings, inquiries, job).await;
             }
         },
     }
@@ -106,9 +108,9 @@ fn compare(job: &Job, address: &str, mode: SslMode) -> Vec<Finding> {
             format!("the job's {name} is {host}, the instance's private address {address}"),
             "the job looks for the database where it is not",
         )),
-        Some((_, EnvValue::Secret { secret, .. })) => findings.push(
+        Some((_, EnvValue::Secret(secret))) => findings.push(
             Finding::warning(
-                format!("the job's {name} is in the secret {secret}, whose value is not read here"),
+                format!("the job's {name} is in the secret {}, whose value is not read here", secret.name()),
                 format!("whether it is the instance's private address, {address}, is not known"),
             )
             .advice("an address is no secret: set it in clear, so that it can be compared"),
@@ -117,6 +119,15 @@ fn compare(job: &Job, address: &str, mode: SslMode) -> Vec<Finding> {
             format!("the job has no {name}; the instance's private address is {address}"),
             "the job does not know where the database is",
         )),
+    }
+    if let Some(port) = text(job, &variable::AUTH_DB_PORT)
+        && port.trim() != PORT.to_string()
+    {
+        let name = called(&variable::AUTH_DB_PORT);
+        findings.push(wrong(
+            format!("the job's {name} is {port}, the instance's port {PORT}"),
+            "the job looks for the database where it is not",
+        ));
     }
     let encryption = text(job, &variable::AUTH_DB_SSLMODE);
     let name = called(&variable::AUTH_DB_SSLMODE);
@@ -164,6 +175,6 @@ fn both_names(job: &Job) -> Vec<Finding> {
 fn text<'a>(job: &'a Job, variable: &Variable) -> Option<&'a str> {
     match database_variables::of(&job.settings, variable)? {
         (_, EnvValue::Text(text)) => Some(text),
-        (_, EnvValue::Secret { .. }) => None,
+        (_, EnvValue::Secret(_)) => None,
     }
 }

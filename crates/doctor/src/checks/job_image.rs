@@ -1,6 +1,7 @@
 //! The check `job-image`: the job runs an image that `build` has deployed, and that the registry has.
 
 use quill_admin_cloud::JobSettings;
+use quill_admin_image::{digest, split};
 use quill_admin_operations::actions;
 use quill_admin_operations::admin_image::deployed_actions::{Deployed, Own};
 use quill_admin_operations::config::Application;
@@ -53,13 +54,13 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         ),
     }
     findings.extend(other_actions(inquiries, job));
-    let (repository, digest) = job.image.split_once('@').unwrap_or((&job.image, ""));
-    let mut note = digest.get(..19).unwrap_or(&job.image).to_owned();
+    let digest = digest(&job.image);
+    let mut note = digest.and_then(|digest| digest.get(..19)).unwrap_or(&job.image).to_owned();
     if let Some(revision) = &image.revision {
         note = format!("{note}, revision {}", revision.get(..12).unwrap_or(revision));
     }
-    if !digest.is_empty() {
-        if repository == inquiries.environment.image.to_string() {
+    if let Some(digest) = digest {
+        if inquiries.environment.image.has(&job.image) {
             match inquiries.image(digest).await {
                 Ok(Some(_)) => {}
                 Ok(None) => findings.push(wrong(
@@ -70,7 +71,11 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
             }
         } else {
             findings.push(wrong(
-                format!("the job's image is of {repository}, not of {}", inquiries.environment.image),
+                format!(
+                    "the job's image is of {}, not of {}",
+                    split(&job.image).0,
+                    inquiries.environment.image
+                ),
                 "it is not what \"build\" makes for this environment",
             ));
         }

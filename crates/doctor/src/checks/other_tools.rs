@@ -15,10 +15,9 @@ use quill_admin_cloud::{Execution, Job, LastChange};
 use quill_admin_contract::{CHECK as CHECK_ACTION, REVIEW, variable};
 use quill_admin_image::LATEST;
 use quill_admin_operations::actions;
-use quill_admin_operations::admin_image::recognise::by_labels;
+use quill_admin_operations::admin_image::recognise::{by_labels, of_another_tool};
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::hints;
-use quill_admin_operations::task::job_image::{self, Incompatible};
 
 use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
@@ -35,8 +34,6 @@ pub(crate) const CHECK: Check = Check {
 
 /// The number of lines of one kind that are shown.
 const TOLD: usize = 5;
-/// Google's sample image of a job, which Terraform gives the job until `build` has deployed.
-const SAMPLE: &str = "us-docker.pkg.dev/cloudrun/container/";
 /// The names that only this program uses, as the shipped environments file has them.
 const OWN_JOB: &str = "quill-tasks-{env}";
 const OWN_IMAGE: &str = "quill/tasks";
@@ -89,24 +86,10 @@ async fn in_repository(inquiries: &Inquiries) -> Result<Found, Undecided> {
     }
 }
 
-/// The sign that the job runs an image that is not ours: one that `build` has not deployed, from another
-/// repository or without our labels. An image of ours that somebody deployed by hand does not count, and
-/// neither does Google's sample.
-async fn its_image(inquiries: &Inquiries, job: &Job) -> Result<Option<String>, Undecided> {
-    let name = &job.settings.image;
-    let (_, incompatible) = job_image::image(&job.settings);
-    if !matches!(incompatible, Some(Incompatible::Unpinned | Incompatible::NotDeployed))
-        || name.starts_with(SAMPLE)
-    {
-        return Ok(None);
-    }
-    if !inquiries.environment.image.has(name) {
-        return Ok(Some(format!("the job runs {name}, which is from another repository")));
-    }
-    let Some(image) = inquiries.image_called(name).await? else { return Ok(None) };
-    Ok(by_labels(&image.labels)
-        .is_none()
-        .then(|| format!("the job runs {name}, which does not have the labels of this program's image")))
+/// The sign that the job runs an image of another tool.
+pub(super) async fn its_image(inquiries: &Inquiries, job: &Job) -> Result<Option<String>, Undecided> {
+    let image = inquiries.image_called(&job.settings.image);
+    of_another_tool(&job.settings, &inquiries.environment.image, image).await
 }
 
 /// The sign that the repository's newest image is not ours.

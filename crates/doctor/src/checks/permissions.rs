@@ -166,5 +166,5 @@ fn grant(inquiries: &Inquiries, permission: &Permission) -> String {
         Place::Project(project) if permission.name.starts_with(asked) => Some(project),
         _ => None,
     });
-    inquiries.grant_in(apart.as_ref().unwrap_or(&environment.job.project), permission.role)
+    inquiries.grant_in(apart.as_ref().unwrap_or(&environment.job.project).as_str(), permission.role)
 }

@@ -38,7 +38,9 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
             .advice(make.clone()),
         );
     }
-    let (job, readers) = join(inquiries.existing_job(), inquiries.secret_readers(secret.as_str())).await;
+    let project = environment.job.project.as_str();
+    let (job, readers) =
+        join(inquiries.existing_job(), inquiries.secret_readers(project, secret.as_str())).await;
     let readers = match readers {
         Ok(readers) => Some(readers),
         Err(missing) if missing.kind == Some(CloudErrorKind::NotFound) => {

@@ -61,8 +61,7 @@ pub fn named(variables: Vec<(String, EnvValue)>, job: Option<&JobSettings>) -> V
 
 /// The value that a variable is set to. A blank one counts as missing, as it does for the executor.
 fn set<'a>(job: &'a JobSettings, name: &str) -> Option<&'a EnvValue> {
-    let (_, value) = job.env.iter().find(|(own, _)| own == name)?;
-    match value {
+    match job.variable(name)? {
         EnvValue::Text(text) if text.trim().is_empty() => None,
         value => Some(value),
     }
@@ -70,6 +69,7 @@ fn set<'a>(job: &'a JobSettings, name: &str) -> Option<&'a EnvValue> {
 
 #[cfg(test)]
 mod tests {
+    use quill_admin_cloud::SecretRef;
     use quill_admin_contract::variable::{AUTH_DB_HOST, AUTH_DB_NAME, AUTH_DB_PASSWORD, AUTH_DB_SSLMODE};
 
     use super::*;
@@ -77,7 +77,7 @@ mod tests {
     fn job(variables: &[(&str, &str)]) -> JobSettings {
         let env = variables.iter().map(|(name, value)| {
             let value = match value.strip_prefix("secret ") {
-                Some(secret) => EnvValue::Secret { secret: secret.to_owned(), version: "latest".to_owned() },
+                Some(secret) => EnvValue::Secret(SecretRef::own(secret, "latest")),
                 None => EnvValue::Text((*value).to_owned()),
             };
             ((*name).to_owned(), value)

@@ -180,7 +180,8 @@ async fn ready(session: &Session) -> Result<(), CliError> {
     let mut pause = FIRST_LOOK;
     let wrong = |how: &str| CliError::new(ExitCode::CloudFailed, format!("the job was changed, and {how}"));
     loop {
-        match session.google().job_readiness(&session.environment().job).await {
+        let job = session.google().job(&session.environment().job).await;
+        match job.map(|job| job.readiness) {
             Ok(Readiness::Ready) => return Ok(()),
             Ok(Readiness::Failed { reason }) => return Err(wrong(&format!("is not ready: {reason}"))),
             Ok(Readiness::Pending) => {

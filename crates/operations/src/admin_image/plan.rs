@@ -5,16 +5,19 @@
 //! Terraform module (`infra/modules/cloud-run-job/main.tf`) sets the same.
 
 use jiff::Timestamp;
-use quill_admin_cloud::{CloudError, CloudErrorKind, Difference, EnvValue, Job, JobSettings};
+use quill_admin_cloud::{
+    CloudError, CloudErrorKind, Difference, EnvValue, Job, JobSettings, Region, ResourceId, SecretRef,
+};
 use quill_admin_contract::image::{
     LABEL_ACTIONS, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE, annotation,
 };
-use quill_admin_contract::{ExitCode, variable};
-use quill_admin_image::{PLATFORM, Registry, RegistryImage, Repository};
+use quill_admin_contract::{ExitCode, TlsMode, variable};
+use quill_admin_image::{PLATFORM, Registry, RegistryImage, Repository, split};
 
 use super::source::Source;
 use crate::admin_image::database_variables;
 use crate::admin_image::deployed_actions::Replaced;
+use crate::admin_image::recognise::of_another_tool;
 use crate::admin_image::target::{self, Database};
 use crate::config::Environment;
 use crate::error::CliError;
@@ -116,7 +119,17 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
             plan.stray_tags = stray_tags(&registry, &plan.source, &existing.digest).await?;
         }
     }
-    plan.replaced = plan.replaces();
+    if let Some(JobPlan::Change { job, wanted }) = &plan.job
+        && job.settings.image != wanted.image
+    {
+        let image = registry.image(split(&job.settings.image).1);
+        let foreign = match of_another_tool(&job.settings, &plan.image, image).await {
+            Ok(sign) => sign.map(|sign| format!("another tool's image: {sign}")),
+            Err(error) => Some(format!("the image may be another tool's, which could not be seen: {error}")),
+        };
+        let (own, actions) = (&plan.source.own, plan.source.actions.as_ref());
+        plan.replaced = Replaced::of(&job.settings, own, actions, foreign);
+    }
     Ok(plan)
 }
 
@@ -154,16 +167,28 @@ pub fn wanted(environment: &Environment, database: &Database, job: Option<&JobSe
     }
     env.push(text(variable::AUTH_DB_NAME.name, &environment.database_name));
     env.push(text(variable::AUTH_DB_USER.name, &environment.database_user));
-    env.push(text(variable::AUTH_DB_SSLMODE.name, "require"));
-    let secret =
-        EnvValue::Secret { secret: environment.password_secret.to_string(), version: "latest".to_owned() };
-    env.push((variable::AUTH_DB_PASSWORD.name.to_owned(), secret));
-    if let Some(secret) = &environment.record_key_secret {
-        let secret = EnvValue::Secret { secret: secret.to_string(), version: "latest".to_owned() };
-        env.push((variable::ADMIN_RECORD_KEY.name.to_owned(), secret));
+    // Without a target this variable decides. A job that verifies its database goes on to do so, and a value that
+    // cannot be seen here may be the one that says it.
+    let own = job.and_then(|job| database_variables::of(job, &variable::AUTH_DB_SSLMODE));
+    let weaker = match own {
+        Some((_, EnvValue::Text(mode))) => !mode.parse::<TlsMode>().is_ok_and(TlsMode::verifies),
+        Some((_, EnvValue::Secret(_))) => false,
+        None => true,
+    };
+    if weaker {
+        env.push(text(variable::AUTH_DB_SSLMODE.name, TlsMode::Require.as_str()));
     }
+    let secret = |name: &str, secret: &ResourceId| {
+        (name.to_owned(), EnvValue::Secret(SecretRef::own(secret.as_str(), "latest")))
+    };
+    env.push(secret(variable::AUTH_DB_PASSWORD.name, &environment.password_secret));
+    if let Some(key) = &environment.record_key_secret {
+        env.push(secret(variable::ADMIN_RECORD_KEY.name, key));
+    }
+    let (command, args) = database.command(job);
     JobSettings {
-        command: database.command(job),
+        command,
+        args,
         env: database_variables::named(env, job),
         service_account: environment.service_account.clone(),
         connector: environment.connector.as_ref().map(ToString::to_string),
@@ -246,13 +271,6 @@ impl Plan {
             replaced: None,
             notes,
         }
-    }
-
-    /// The effect on the actions of the image that the job runs now.
-    fn replaces(&self) -> Option<Replaced> {
-        let Some(JobPlan::Change { job, wanted }) = &self.job else { return None };
-        let stays = job.settings.image == wanted.image;
-        Replaced::of(&job.settings, &self.source.own, self.source.actions.as_ref(), stays)
     }
 
     /// The reasons why somebody has to agree to what this plan replaces, in words; empty where nobody has to.

@@ -2,7 +2,8 @@
 //!
 //! The signs are its repository, its digest, its labels and the log of its container, in this order: each of
 //! them can be missing or not be readable for us. Where there is no image yet, the signs are in its
-//! Dockerfile. Whether a job may run it is another question, which `task::job_image` answers.
+//! Dockerfile. Whether a job may run it is another question, which `task::job_image` answers; [`of_another_tool`]
+//! tells whose the image of a job is that may not.
 //!
 //! To add a sign: its variant of [`Sign`], and a function `by_…` that looks for it.
 
@@ -10,8 +11,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
 
+use quill_admin_cloud::JobSettings;
 use quill_admin_contract::image::{Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_TITLE, TITLE};
 use quill_admin_image::{LATEST, LocalImage, RegistryImage, Repository, digest, split};
+
+use crate::task::job_image::{self, Incompatible};
+
+/// Google's sample image of a job, which Terraform gives the job until `build` has deployed.
+const SAMPLE: &str = "us-docker.pkg.dev/cloudrun/container/";
 
 /// The sign by which an image was recognised as the admin image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +110,36 @@ impl AdminImage {
 #[must_use]
 pub fn by_labels<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Sign> {
     (labels.get(LABEL_TITLE).map(String::as_str) == Some(TITLE)).then_some(Sign::Labels)
+}
+
+/// The sign that a job runs an image of another tool: one that `build` has not deployed, from another
+/// repository or without our labels. An image of ours that somebody deployed by hand does not count, and
+/// neither does Google's sample. `image` asks the registry for the job's image; it is not polled where the name
+/// of the image decides.
+///
+/// # Errors
+///
+/// Fails with the error of `image`.
+pub async fn of_another_tool<E>(
+    job: &JobSettings,
+    repository: &Repository,
+    image: impl Future<Output = Result<Option<RegistryImage>, E>>,
+) -> Result<Option<String>, E> {
+    let name = &job.image;
+    let (_, incompatible) = job_image::image(job);
+    if !matches!(incompatible, Some(Incompatible::Unpinned | Incompatible::NotDeployed))
+        || name.is_empty()
+        || name.starts_with(SAMPLE)
+    {
+        return Ok(None);
+    }
+    if !repository.has(name) {
+        return Ok(Some(format!("the job runs {name}, which is from another repository")));
+    }
+    let Some(image) = image.await? else { return Ok(None) };
+    let ours = by_labels(&image.labels).is_some();
+    Ok((!ours)
+        .then(|| format!("the job runs {name}, which does not have the labels of this program's image")))
 }
 
 /// The contract versions that an image speaks, according to its labels.

@@ -189,10 +189,11 @@ fn shared_key(environment: &Environment, other: &str) -> CliError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn config(text: &str) -> Result<Config, CliError> {
+    /// Reads the environments in a text.
+    pub(crate) fn config(text: &str) -> Result<Config, CliError> {
         let path = PathBuf::from("environments.yaml");
         let source = Source::named(&path);
         file::parse(&path, text).map(|file| Config { path, file, source })

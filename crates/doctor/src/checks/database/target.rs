@@ -1,15 +1,15 @@
 //! Examines the target in the job's command: it has to be there, and be that of the environment's database.
 //!
-//! The address, the database, the user and the schema are compared, then the way in which the server is
-//! verified. The rules for the right target are those of `admin_image/target.rs` in the crate `operations`.
+//! The place of the database is compared, then the way in which the server is verified. The rules for the right
+//! target are those of `admin_image/target.rs` in the crate `operations`.
 //!
-//! To compare another part: `wanted`; for one that concerns certificates, `trust`.
+//! To compare another part: `place` there; for one that concerns certificates, `trust` here.
 
 use std::collections::BTreeSet;
 
 use quill_admin_cloud::{DatabaseInstance, Job, ServerCa};
 use quill_admin_contract::{Target, TlsMode};
-use quill_admin_operations::admin_image::target::{self, Trust, fingerprints, fingerprints_of};
+use quill_admin_operations::admin_image::target::{self, Doubt, Trust, fingerprints, fingerprints_of};
 
 use super::super::job_settings::PutJobRight;
 use crate::finding::Finding;
@@ -52,24 +52,58 @@ pub(super) async fn inspect(
         }
         Some(Ok(own)) => own,
     };
-    let mut findings = Vec::from_iter(place(&own, &wanted(inquiries, &own, address)));
+    let unseen = |why: Undecided| {
+        let cause = format!("whether the job trusts the instance's certificate is not seen: {}", why.cause);
+        Undecided { cause, ..why.blocks_nothing() }
+    };
+    let wanted = |trust| target::target(&inquiries.environment, address, trust).map_err(Undecided::from);
+    let mut findings = match wanted(Trust::kept(&own)) {
+        Ok(wanted) => Vec::from_iter(place(&own, &wanted)),
+        Err(invalid) => {
+            undecided.push(invalid.blocks_nothing());
+            return Vec::new();
+        }
+    };
     let listed = if target::lists_authorities(instance) {
         match inquiries.server_cas().await {
             Ok(listed) => listed,
-            Err(unseen) => {
-                let cause = format!(
-                    "whether the job trusts the instance's certificate is not seen: {}",
-                    unseen.cause
-                );
-                undecided.push(Undecided { cause, ..unseen.blocks_nothing() });
+            Err(why) => {
+                undecided.push(unseen(why));
                 return findings;
             }
         }
     } else {
         &[]
     };
-    findings.extend(trust(&own, &Trust::of(instance, listed), listed));
+    match Trust::of(instance, listed, Some(&own)) {
+        Ok(told) => match wanted(told.clone()) {
+            Ok(_) => findings.extend(trust(&own, &told, listed)),
+            Err(invalid) => undecided.push(unseen(invalid)),
+        },
+        Err(doubt) if own.tls().verifies() => undecided.push(unseen(Undecided::new(doubt))),
+        Err(doubt) => findings.push(unverified(&own, doubt)),
+    }
     findings
+}
+
+/// The finding that the job verifies nothing, where Cloud SQL does not say what it could verify.
+fn unverified(own: &Target, doubt: Doubt) -> Finding {
+    let what = "the job encrypts, and does not verify that it speaks to its own database";
+    let why = "whoever stands at the instance's address would be taken for it";
+    match own.tls() {
+        TlsMode::Require => Finding::warning(what, why).evidence([doubt]).blocks_nothing(),
+        mode => other_mode(mode, TlsMode::Require).evidence([doubt]),
+    }
+}
+
+/// The finding that the target has another mode than it should have.
+fn other_mode(mode: TlsMode, wanted: TlsMode) -> Finding {
+    let what = format!("the job's target has the TLS mode {}, not {}", mode.as_str(), wanted.as_str());
+    if mode.verifies() || mode == TlsMode::Disable {
+        problem(what, "the job cannot recognise this instance's certificate: every task ends with 14")
+    } else {
+        warning(what, "the job encrypts, and does not verify that it speaks to its own database")
+    }
 }
 
 /// The finding that the job's command names no database.
@@ -90,26 +124,13 @@ fn missing(in_arguments: bool, required: bool) -> Finding {
     warning(what, why)
 }
 
-/// The parts of the target, each with its name, its value in the job, and the value that it should have.
-fn wanted<'a>(
-    inquiries: &'a Inquiries,
-    own: &'a Target,
-    address: &'a str,
-) -> [(&'static str, &'a str, &'a str); 4] {
-    let (environment, parts) = (&inquiries.environment, own.parts());
-    [
-        ("address", &parts.host, address),
-        ("database", &parts.name, &environment.database_name),
-        ("user", &parts.user, &environment.database_user),
-        ("schema", &parts.schema, &quill_admin_operations::actions::of_this_run().schema),
-    ]
-}
-
-fn place(own: &Target, parts: &[(&str, &str, &str)]) -> Option<Finding> {
-    let wrong: Vec<String> = parts
-        .iter()
-        .filter(|(_, own, wanted)| own != wanted)
-        .map(|(part, own, wanted)| format!("{part}: {own} in the job's command, {wanted} here"))
+/// The finding that the target is of another database.
+fn place(own: &Target, wanted: &Target) -> Option<Finding> {
+    let wrong: Vec<String> = target::place(own)
+        .into_iter()
+        .zip(target::place(wanted))
+        .filter(|((_, own), (_, wanted))| own != wanted)
+        .map(|((part, own), (_, wanted))| format!("{part}: {own} in the job's command, {wanted} here"))
         .collect();
     (!wrong.is_empty()).then(|| {
         problem(
@@ -123,26 +144,9 @@ fn place(own: &Target, parts: &[(&str, &str, &str)]) -> Option<Finding> {
 /// The findings about the verification of the server, today and after the next rotation of its certificate.
 fn trust(own: &Target, wanted: &Trust, listed: &[ServerCa]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mode = own.tls();
-    if mode != wanted.tls {
-        let what =
-            format!("the job's target has the TLS mode {}, not {}", mode.as_str(), wanted.tls.as_str());
-        findings.push(if mode.verifies() || mode == TlsMode::Disable {
-            problem(what, "the job cannot recognise this instance's certificate: every task ends with 14")
-        } else {
-            warning(what, "the job encrypts, and does not verify that it speaks to its own database")
-        });
+    if own.tls() != wanted.tls {
+        findings.push(other_mode(own.tls(), wanted.tls));
         return findings;
-    }
-    if let Some(doubt) = wanted.doubt {
-        findings.push(
-            Finding::warning(
-                "the job encrypts, and does not verify that it speaks to its own database",
-                "whoever stands at the instance's address would be taken for it",
-            )
-            .evidence([doubt])
-            .blocks_nothing(),
-        );
     }
     if let (own, Some(name)) = (&own.parts().server_name, &wanted.server_name)
         && own.as_ref() != Some(name)
@@ -211,7 +215,6 @@ mod tests {
             tls: TlsMode::VerifyCa,
             server_name: None,
             cas: listed.iter().map(|ca| ca.pem.clone()).collect(),
-            doubt: None,
         };
         let trusted = trusted.iter().flat_map(|name| fingerprints_of(&ca(name, None).pem)).collect();
         let findings = authorities(&trusted, &wanted, listed).into_iter();

@@ -1,7 +1,8 @@
 //! The image that a build replaces, and whether somebody has to agree to that.
 //!
-//! A person has to agree when actions are removed, and when the image has commits or changes that the new
-//! sources lack. To add such a reason: `loses`.
+//! A person has to agree when actions are removed, when the image has commits or changes that the new sources
+//! lack, and when it is another tool's. To add such a reason: `loses`, or [`Replaced::of`] for one that does not
+//! depend on actions.
 
 use std::cmp::Ordering;
 
@@ -34,23 +35,26 @@ pub enum Becomes {
 
 impl Replaced {
     /// Describes the image in a job that is replaced by one with the actions `digests`, which are `own`.
-    /// `stays` says that the image is not replaced after all. `None` where there is nothing to report: the
-    /// image stays, or neither side says which actions it has.
+    /// `foreign` says in words that the image is another tool's, where it may be. `None` where there is nothing to
+    /// report: neither side says which actions it has.
     #[must_use]
-    pub fn of(job: &JobSettings, own: &Own, digests: Option<&ActionDigests>, stays: bool) -> Option<Self> {
+    pub fn of(
+        job: &JobSettings,
+        own: &Own,
+        digests: Option<&ActionDigests>,
+        foreign: Option<String>,
+    ) -> Option<Self> {
         let Deployed { actions, revision: image } = Deployed::of(job);
         let becomes = match (&actions, digests) {
             (ImageActions::Known(had), Some(digests)) => Becomes::Known(had.replaced_by(digests)),
             (ImageActions::Known(_), None) => Becomes::Undeclared,
-            (_, Some(_)) => Becomes::NotKnown,
-            (_, None) => return None,
+            (_, None) if foreign.is_none() => return None,
+            _ => Becomes::NotKnown,
         };
-        if stays {
-            return None;
-        }
-        let loses = match &becomes {
-            Becomes::NotKnown => Vec::new(),
-            known => loses(known, &image, own.relation(&image)),
+        let loses = match (&becomes, foreign) {
+            (_, Some(foreign)) => vec![foreign],
+            (Becomes::NotKnown, None) => Vec::new(),
+            (known, None) => loses(known, &image, own.relation(&image)),
         };
         Some(Self { image, actions: becomes, loses })
     }
