@@ -47,7 +47,7 @@ const BUILDERS: &[&str] = &[
     "auto-devops.gitlab-ci",
     "jobs/build.gitlab-ci",
 ];
-/// Steps of other pipelines that build: of CircleCI.
+/// Steps that build, in pipelines of Circle.
 const STEPS: &[&str] = &["docker/build", "docker/publish"];
 /// Beginnings of steps that build unless they have another verb: of Cloud Build and of Azure.
 const STEPS_WITH_VERB: &[&str] = &["gcr.io/cloud-builders/docker", "docker@1", "docker@2"];

@@ -243,7 +243,7 @@ jobs:
 ";
         assert_eq!(found(text), [(7, Named::Image), (12, Named::Job)]);
         let script = "bash .github/scripts/deploy/run-migrations.sh quill-admin-teaching \"$PROJECT\"";
-        assert_eq!(commands(&Vec::from_iter(text.lines()), 11), script);
+        assert_eq!(commands(&text.lines().collect::<Vec<_>>(), 11), script);
     }
 
     #[test]
