@@ -666,6 +666,60 @@ jobs:
     assert!(unnamed.stdout.contains("no repository was named"), "{unnamed}");
 }
 
+/// Without an environments file that names the backend, its stage is only assumed.
+#[test]
+fn an_assumption_about_the_backend_is_said_and_decides_nothing_alone() {
+    let environment = environment!();
+    let home = &environment.world.home;
+    let recipe = "FROM python:3.13-slim AS base\nFROM base AS production\n";
+    home.write("app/backend/Dockerfile", recipe);
+    let file = "\
+defaults:
+  region: europe-west2
+  job: quill-tasks-{env}
+  image: \"{region}-docker.pkg.dev/{project}/quill/tasks\"
+  database: { name: quill_core, user: quill, password_secret: core-db-password }
+environments:
+  staging: { project: quill-medical-staging }
+";
+    home.write("no-backend.yaml", file);
+    home.write("broken.yaml", "environments: [\n");
+    let doctor = |file: &str| {
+        environment
+            .world
+            .quill_admin(["doctor", "--only", "repository", "--repo", "app", "--config", file])
+            .output()
+    };
+    let named = doctor("no-backend.yaml").exits(31);
+    assert_snapshot!(shown(&environment, &named.stdout));
+    let broken = doctor("broken.yaml").exits(31);
+    for told in [&named, &broken] {
+        assert!(!told.stdout.contains("which the environments file names"), "{told}");
+    }
+    assert!(broken.stdout.contains("the environments file could not be read: "), "{broken}");
+    home.write("app/backend/Dockerfile", &recipe.replace("production", "prod"));
+    let assumed = doctor("no-backend.yaml").exits(0);
+    assert!(assumed.stdout.contains("this program assumes"), "{assumed}");
+    let _ = doctor("broken.yaml").exits(31);
+    // One environment that cannot be read may have another backend.
+    home.write(
+        "partly.yaml",
+        &format!(
+            "{file}  teaching: {{ project: quill-medical-teaching, terraform_state: {{ bucket: x }} }}\n"
+        ),
+    );
+    let partly = doctor("partly.yaml").exits(31);
+    assert!(partly.stdout.contains("the environment \"teaching\" could not be read: "), "{partly}");
+
+    std::fs::remove_file(home.work().join("environments.yaml")).expect("it is there");
+    let without = || home.quill_admin(["doctor", "--only", "repository", "--repo", "app"]).output();
+    let assumed = without().exits(0);
+    assert!(assumed.stdout.contains("there is no environments file, so this program assumes"), "{assumed}");
+    home.write("app/backend/Dockerfile", recipe);
+    let unknown = without().exits(31);
+    assert!(unknown.stdout.contains("it is not known which stage is the backend's"), "{unknown}");
+}
+
 /// Stands in for the application: if the service has an image that is not the admin image, it starts and
 /// becomes ready. It puts no roles into its database.
 fn application(environment: &DoctorFixture) {

@@ -25,6 +25,7 @@ mod yaml;
 use std::io;
 use std::path::Path;
 
+use command::Named;
 use compose::Service;
 pub use dockerfile::{Dockerfile, Provides, Stage};
 use files::File;
@@ -46,8 +47,8 @@ pub struct Scan {
     pub steps: usize,
     /// The number of other files that were searched for mentions of a build, Compose files among them.
     pub searched: usize,
-    /// Steps of workflows that build another stage than they are meant to, because they name none.
-    pub untargeted: Vec<Untargeted>,
+    /// Steps of workflows that build another stage than they are meant to.
+    pub wrong: Vec<WrongStep>,
     /// The number of mentions of a build.
     pub mentioned: usize,
     /// The mentions that are left to people.
@@ -56,9 +57,9 @@ pub struct Scan {
     pub unread: Vec<(String, String)>,
 }
 
-/// A step that names no stage, and so builds another one than it is meant to.
+/// A step that builds another stage than it is meant to: it names none, or the admin image's for the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Untargeted {
+pub struct WrongStep {
     /// The file, by its path in the checkout.
     pub file: String,
     /// The line, from 1.
@@ -67,10 +68,12 @@ pub struct Untargeted {
     pub action: String,
     /// The Dockerfile, by its path in the checkout.
     pub dockerfile: String,
+    /// The stage that it names.
+    pub target: Option<String>,
     /// The stage that it builds.
     pub provides: Provides,
-    /// The stage that it is meant to build.
-    pub meant: String,
+    /// The stage that it is meant to build, where the Dockerfile has one that it can be.
+    pub meant: Option<String>,
 }
 
 /// Scans a checkout.
@@ -106,7 +109,7 @@ pub fn scan(root: &Path, served: &[Served]) -> io::Result<Scan> {
             }
         }
     }
-    scan.finish(composed.as_deref());
+    scan.finish(composed.as_deref(), served);
     Ok(scan)
 }
 
@@ -146,39 +149,50 @@ impl Scan {
 
     /// Judges a step of a workflow. Lines that are `understood` do not count as mentions.
     fn step(&mut self, file: &str, text: &str, step: &Step, served: &[Served], understood: &mut Vec<u64>) {
-        let named = step.dockerfile.as_deref();
-        let found = self.dockerfiles.iter().find(|dockerfile| Some(dockerfile.path.as_str()) == named);
+        let build = &step.build;
+        let is_named =
+            |file: &&Dockerfile| matches!(&build.dockerfile, Named::At(path) if *path == file.path);
+        let found = self.dockerfiles.iter().find(is_named);
         if step.kind == Kind::Perhaps && found.is_none() {
             return;
         }
         self.steps += 1;
         understood.push(step.uses);
-        match (&step.target, found) {
-            (Target::Named(_), _) => {}
-            (Target::None, Some(dockerfile)) if step.kind == Kind::LikeDockers => {
-                let meant = step.meant(dockerfile, served);
+        let certain = found.filter(|_| step.kind == Kind::LikeDockers);
+        let is = |one: Option<&str>, other: Option<&str>| {
+            one.zip(other).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))
+        };
+        let meant = certain.and_then(|dockerfile| step.meant(dockerfile, served));
+        let (dockerfile, target, provides) = match (&build.target, certain) {
+            (Target::None, Some(dockerfile)) if dockerfile.provides != Provides::Varies => {
                 let gets = dockerfile.last().and_then(|stage| stage.name.as_deref());
-                if dockerfile.provides != Provides::Wanted
-                    && gets.is_none_or(|gets| !gets.eq_ignore_ascii_case(&meant))
-                {
-                    self.untargeted.push(Untargeted {
-                        file: file.to_owned(),
-                        line: step.line,
-                        action: step.action.clone(),
-                        dockerfile: dockerfile.path.clone(),
-                        provides: dockerfile.provides,
-                        meant,
-                    });
+                if dockerfile.provides == Provides::Wanted || is(gets, meant.as_deref()) {
+                    return;
                 }
+                (dockerfile, None, dockerfile.provides)
             }
-            // The Dockerfile or the stage is known only when the step runs, so a person has to look.
-            _ => self.mentions.push(Mention::at(file, step.uses, text, step.build())),
-        }
+            (Target::Named(stage), Some(dockerfile))
+                if mention::gives_backend_admin(stage, &build.images, &[dockerfile], served) =>
+            {
+                (dockerfile, Some(stage), Provides::AdminImage)
+            }
+            // What it builds is known only when the step runs, so a person has to look.
+            _ => return self.mentions.push(Mention::at(file, step.uses, text, build.clone())),
+        };
+        self.wrong.push(WrongStep {
+            file: file.to_owned(),
+            line: step.line,
+            action: step.action.clone(),
+            dockerfile: dockerfile.path.clone(),
+            target: target.cloned(),
+            provides,
+            meant: meant.filter(|meant| !is(Some(meant), target.map(String::as_str))),
+        });
     }
 
     /// Leaves only the mentions that a person has to look at, in the order of files and lines. Without Compose
     /// files, nobody knows what a command of Compose builds.
-    fn finish(&mut self, composed: Option<&[Service]>) {
+    fn finish(&mut self, composed: Option<&[Service]>, served: &[Served]) {
         self.mentioned = self.mentions.len();
         if let Some(services) = composed {
             let services = compose::mentions(services);
@@ -186,11 +200,11 @@ impl Scan {
             self.mentions.retain(|mention| !mention.build.is_compose);
             self.mentions.extend(services);
         }
-        self.mentions.retain(|mention| mention.may_be_wrong(&self.dockerfiles));
+        self.mentions.retain_mut(|mention| mention.may_be_wrong(&self.dockerfiles, served));
         self.mentions.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         self.mentions.dedup_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
-        self.untargeted.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        self.untargeted.dedup();
+        self.wrong.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        self.wrong.dedup();
     }
 }
 

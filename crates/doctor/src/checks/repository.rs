@@ -4,10 +4,12 @@
 
 use std::collections::BTreeSet;
 
+use quill_admin_operations::error::CliError;
+
 use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
 use crate::inquiries::Machine;
-use crate::repository::{self, Dockerfile, Mention, Provides, Scan, Served, Untargeted};
+use crate::repository::{self, Dockerfile, Mention, Provides, Scan, Served, WrongStep};
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
@@ -17,9 +19,10 @@ pub(crate) const CHECK: Check = Check {
     scope: Scope::Repository(|machine| Box::pin(inspect(machine))),
 };
 
-/// The Dockerfile and the stage that are served, where no environments file names them.
+/// The Dockerfile, the stage and the image that are served, as this program assumes where nobody names them.
 const DOCKERFILE: &str = "backend/Dockerfile";
 const STAGE: &str = "prod";
+const IMAGE: &str = "quill/backend";
 /// The number of lines of other files that are shown: nobody reads more.
 const SHOWN: usize = 20;
 
@@ -27,7 +30,8 @@ async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
     let Some(folder) = machine.repository.clone() else {
         return Err(Undecided::new("no repository was named").advice("name its folder with: --repo FOLDER"));
     };
-    let served = served(machine);
+    let mut unknown = Vec::new();
+    let (served, assumed) = served(machine, &mut unknown);
     let shown = folder.display().to_string();
     let scan = {
         let served = served.clone();
@@ -44,81 +48,102 @@ async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
             format!("{shown} has no Dockerfile, and no step that builds one: there is nothing to look at");
         return Err(Undecided::new(cause).advice("name the application's repository with: --repo FOLDER"));
     }
-    let mut findings = Vec::from_iter(not_there(&scan, &served));
-    findings.extend(untargeted(&scan, Provides::AdminImage));
-    findings.extend(untargeted(&scan, Provides::AnotherStage));
-    let unread: Vec<String> = scan.unread.iter().map(|(file, why)| format!("{file}: {why}")).collect();
-    if findings.is_empty() {
-        let mut causes = Vec::new();
-        if !unread.is_empty() {
-            causes.push(format!(
-                "{}: {}",
-                count(unread.len(), "file could not be read", "files could not be read"),
-                unread.join("; ")
-            ));
+    let admin_image = [untargeted(&scan, Provides::AdminImage), as_backend(&scan)];
+    let found = admin_image.into_iter().chain([untargeted(&scan, Provides::AnotherStage)]).flatten();
+    let mut findings: Vec<Finding> = found.map(|finding| finding.evidence(&assumed)).collect();
+    match (not_there(&scan, &served), &assumed) {
+        (Some((what, stages)), None) => {
+            let why = "what is built as the backend cannot be told from what is not";
+            let advice =
+                "correct backend.dockerfile and backend.target in the environments file, or the Dockerfile";
+            let what = format!("{what}, which the environments file names as the backend's");
+            findings.insert(0, Finding::problem(what, why).evidence(stages).advice(advice));
         }
-        if !scan.mentions.is_empty() {
-            causes.push(format!("{}: {}", not_understood(scan.mentions.len()), mentions(&scan).join("; ")));
+        (Some((what, stages)), Some(assumed)) => {
+            let not_known = "it is not known which stage is the backend's";
+            let why = "what is built as the backend cannot be told from what is not";
+            let advice = "name both in the environments file: backend.dockerfile and backend.target";
+            let evidence = [assumed.clone(), what].into_iter().chain(stages);
+            unknown.push(Finding::warning(not_known, why).evidence(evidence).advice(advice));
         }
-        if causes.is_empty() {
-            return Ok(Report::healthy(note(&scan)));
-        }
-        return Err(look_yourself(&scan, &served, Undecided::new(causes.join("; "))));
+        (None, _) => {}
     }
-    if !unread.is_empty() {
-        let what = "there are files that could not be read";
-        findings.push(Finding::warning(what, "they may hold more such steps").evidence(unread));
+    if !scan.unread.is_empty() {
+        let what = count(scan.unread.len(), "file could not be read", "files could not be read");
+        let unread = scan.unread.iter().map(|(file, why)| format!("{file}: {why}"));
+        unknown.push(Finding::warning(what, "more such steps may be there").evidence(unread));
     }
-    if !scan.mentions.is_empty() {
-        let why = "whether they name the right stage is not worked out here: look yourself";
-        findings.push(Finding::warning(not_understood(scan.mentions.len()), why).evidence(mentions(&scan)));
+    unknown.extend(not_understood(&scan, &served));
+    if findings.is_empty() && !unknown.is_empty() {
+        let causes = unknown.iter().map(|one| format!("{}: {}", one.what, one.evidence.join("; ")));
+        let undecided = Undecided::new(causes.collect::<Vec<_>>().join("; "));
+        let advice = unknown.iter().flat_map(|one| one.advice.clone());
+        return Err(advice.fold(undecided, Undecided::advice));
     }
-    Ok(Report::found(note(&scan), findings))
+    let note = [note(&scan)].into_iter().chain(assumed).collect::<Vec<_>>().join("; ");
+    Ok(Report::found(note, findings.into_iter().chain(unknown).collect()))
 }
 
-/// The stages that the environments file names.
-fn served(machine: &Machine) -> Vec<Served> {
+/// The stages that the environments file names. If it names none, the stage that this program assumes, and a sentence
+/// about that. What could not be read is added to `unknown`.
+fn served(machine: &Machine, unknown: &mut Vec<Finding>) -> (Vec<Served>, Option<String>) {
     let mut served = BTreeSet::new();
-    if let Ok(config) = &machine.config {
-        let environments = config.names().filter_map(|name| config.environment(name).ok());
-        served.extend(environments.filter_map(|environment| {
-            let backend = environment.backend?;
-            let dockerfile = backend.dockerfile.trim_start_matches("./").to_owned();
-            Some(Served { dockerfile, stage: backend.target })
-        }));
+    let mut unread = |what: &str, error: &CliError| {
+        let finding = Finding::warning(what, "the stage that it names for the backend is not known");
+        unknown.push(error.hints.iter().fold(finding.evidence([error.to_string()]), Finding::advice));
+    };
+    let why = match &machine.config {
+        Err(error) => {
+            let what = "the environments file could not be read";
+            unread(what, error);
+            what.to_owned()
+        }
+        // What is built in names a backend, too, and is no more than an assumption.
+        Ok(config) if config.missing().is_some() => "there is no environments file".to_owned(),
+        Ok(config) => {
+            for name in config.names() {
+                match config.environment(name) {
+                    Ok(environment) => served.extend(environment.backend.map(|backend| {
+                        let parts: Vec<&str> = backend.image.path().rsplit('/').take(2).collect();
+                        Served {
+                            dockerfile: backend.dockerfile.trim_start_matches("./").to_owned(),
+                            stage: backend.target,
+                            image: parts.into_iter().rev().collect::<Vec<_>>().join("/"),
+                        }
+                    })),
+                    Err(error) => unread(&format!("the environment \"{name}\" could not be read"), &error),
+                }
+            }
+            "no environment that could be read names its backend".to_owned()
+        }
+    };
+    if !served.is_empty() {
+        return (served.into_iter().collect(), None);
     }
-    if served.is_empty() {
-        served.insert(Served { dockerfile: DOCKERFILE.to_owned(), stage: STAGE.to_owned() });
-    }
-    served.into_iter().collect()
+    let [dockerfile, stage, image] = [DOCKERFILE, STAGE, IMAGE].map(str::to_owned);
+    let assumed =
+        format!("{why}, so this program assumes that the stage \"{stage}\" of {dockerfile} is the backend's");
+    (vec![Served { dockerfile, stage, image }], Some(assumed))
 }
 
-/// The finding about a stage that is served and that no Dockerfile has: a step that names it fails, and a
-/// step that names none builds the last one. A Dockerfile that could not be read may have it.
-fn not_there(scan: &Scan, served: &[Served]) -> Option<Finding> {
+/// A stage that is served and that no Dockerfile has, in words, with the stages that there are: a step that names it
+/// fails, and a step that names none builds the last one. A Dockerfile that could not be read may have it.
+fn not_there(scan: &Scan, served: &[Served]) -> Option<(String, Vec<String>)> {
     let missing = served.iter().find(|served| match named(scan, served) {
-        Some(dockerfile) => !dockerfile.has(&served.stage),
+        Some(dockerfile) => dockerfile.stage(&served.stage).is_none(),
         None => {
             !scan.lacks_dockerfiles
-                && !scan.dockerfiles.iter().any(|dockerfile| dockerfile.has(&served.stage))
+                && scan.dockerfiles.iter().all(|dockerfile| dockerfile.stage(&served.stage).is_none())
         }
     })?;
-    let Served { dockerfile, stage } = missing;
-    let (what, evidence): (String, Vec<String>) = match named(scan, missing) {
-        Some(found) => (
-            format!(
-                "{dockerfile} has no stage \"{stage}\", which the environments file names as the backend's"
-            ),
-            stages(found),
-        ),
+    let Served { dockerfile, stage, .. } = missing;
+    Some(match named(scan, missing) {
+        Some(found) => (format!("{dockerfile} has no stage \"{stage}\""), stages(found)),
         None => (
-            format!("there is no {dockerfile}, and no other Dockerfile has the backend's stage \"{stage}\""),
+            format!("there is no {dockerfile}, and no other Dockerfile has the stage \"{stage}\""),
             scan.dockerfiles.iter().flat_map(stages).collect(),
         ),
-    };
-    let why = "what is built as the backend cannot be told from what is not";
-    let advice = "correct backend.dockerfile and backend.target in the environments file, or the Dockerfile";
-    Some(Finding::problem(what, why).evidence(evidence).advice(advice))
+    })
 }
 
 fn named<'a>(scan: &'a Scan, served: &Served) -> Option<&'a Dockerfile> {
@@ -132,9 +157,11 @@ fn stages(dockerfile: &Dockerfile) -> Vec<String> {
     dockerfile.stages.iter().map(line).collect()
 }
 
-/// The finding about the steps that build this stage, and not the one that they are meant to build.
+/// The finding about the steps that name no stage and so build this one, and not the one that they are meant to
+/// build.
 fn untargeted(scan: &Scan, provides: Provides) -> Option<Finding> {
-    let steps: Vec<&Untargeted> = scan.untargeted.iter().filter(|step| step.provides == provides).collect();
+    let is_one = |step: &&WrongStep| step.target.is_none() && step.provides == provides;
+    let steps: Vec<&WrongStep> = scan.wrong.iter().filter(is_one).collect();
     if steps.is_empty() {
         return None;
     }
@@ -145,8 +172,8 @@ fn untargeted(scan: &Scan, provides: Provides) -> Option<Finding> {
                 .map(|stage| format!("{}:{}: its last stage is {}", file.path, stage.line, stage.called())),
         );
     }
-    let named = |step: &&Untargeted| {
-        let Untargeted { file, line, action, dockerfile, .. } = step;
+    let named = |step: &&WrongStep| {
+        let WrongStep { file, line, action, dockerfile, .. } = step;
         format!("{file}:{line}: {action} without \"target\", of {dockerfile}")
     };
     evidence.extend(steps.iter().map(named));
@@ -157,43 +184,64 @@ fn untargeted(scan: &Scan, provides: Provides) -> Option<Finding> {
             "Docker builds the last stage of a Dockerfile then, and here that is the admin image: deployed as \
              the backend, it does not start",
         ),
-        Provides::Wanted | Provides::AnotherStage => Finding::warning(
+        _ => Finding::warning(
             format!("{builds} without naming a stage, and so not the backend"),
             "Docker builds the last stage of a Dockerfile then, and here that is not the backend's",
         ),
     };
-    let meant: BTreeSet<&str> = steps.iter().map(|step| step.meant.as_str()).collect();
-    let mut finding = finding.evidence(evidence);
-    for stage in &meant {
-        finding = finding.advice(format!("name the stage in the step: \"target: {stage}\""));
-    }
-    let last = meant.first().filter(|_| meant.len() == 1);
-    Some(last.into_iter().fold(finding, |finding, stage| {
-        finding.advice(format!("or move the stage \"{stage}\" to the end of the Dockerfile"))
-    }))
+    let (finding, meant) = name_the_stage(finding.evidence(evidence), &steps);
+    Some(match meant {
+        Some(stage) => finding.advice(format!("or move the stage \"{stage}\" to the end of the Dockerfile")),
+        None => finding,
+    })
 }
 
-/// Adds the advice about mentions of a build, where nothing else is wrong.
-fn look_yourself(scan: &Scan, served: &[Served], undecided: Undecided) -> Undecided {
-    if scan.mentions.is_empty() {
-        return undecided;
+/// The finding about the steps that name the admin image's stage, and give its image the backend's name.
+fn as_backend(scan: &Scan) -> Option<Finding> {
+    let steps: Vec<&WrongStep> = scan.wrong.iter().filter(|step| step.target.is_some()).collect();
+    if steps.is_empty() {
+        return None;
     }
-    let at_risk = scan.dockerfiles.iter().find(|dockerfile| dockerfile.provides != Provides::Wanted);
-    let stage = at_risk
-        .and_then(|file| served.iter().find(|served| file.has(&served.stage)))
-        .or(served.first())
-        .map_or(STAGE, |served| &served.stage);
-    undecided.advice(format!(
-        "look yourself whether each names its stage, as in \"--target {stage}\"; what builds the backend without one \
+    let named = |step: &&WrongStep| {
+        let WrongStep { file, line, action, dockerfile, target, .. } = step;
+        let target = target.as_deref().unwrap_or_default();
+        format!("{file}:{line}: {action} with \"target: {target}\", of {dockerfile}")
+    };
+    let finding = Finding::problem(
+        format!(
+            "{} the admin image under the backend's name",
+            count(steps.len(), "step builds", "steps build")
+        ),
+        "deployed as the backend, it does not start",
+    );
+    Some(name_the_stage(finding.evidence(steps.iter().map(named)), &steps).0)
+}
+
+/// Adds the advice to name the stages that these steps are meant to build; returns the stage if it is the same in all.
+fn name_the_stage<'a>(finding: Finding, steps: &[&'a WrongStep]) -> (Finding, Option<&'a str>) {
+    let meant: BTreeSet<Option<&str>> = steps.iter().map(|step| step.meant.as_deref()).collect();
+    let advice = |stage: &Option<&str>| match stage {
+        Some(stage) => format!("name the stage in the step: \"target: {stage}\""),
+        None => "name the stage that is wanted in the step: \"target:\"".to_owned(),
+    };
+    let only = meant.first().copied().flatten().filter(|_| meant.len() == 1);
+    (meant.iter().map(advice).fold(finding, Finding::advice), only)
+}
+
+/// The finding about mentions of a build that a person has to look at.
+fn not_understood(scan: &Scan, served: &[Served]) -> Option<Finding> {
+    let count = count(scan.mentions.len(), "line mentions", "lines mention");
+    let what = format!("{count} a build of an image and cannot be understood here");
+    let at_risk = scan.dockerfiles.iter().filter(|dockerfile| dockerfile.provides != Provides::Wanted);
+    let stage =
+        at_risk.flat_map(|file| served.iter().filter(|served| file.stage(&served.stage).is_some())).next();
+    let such_as = stage.map(|served| format!(", as in \"--target {}\"", served.stage)).unwrap_or_default();
+    let advice = format!(
+        "look yourself whether each names the stage that is wanted{such_as}; what builds the backend without one \
          builds the last stage of its Dockerfile"
-    ))
-}
-
-fn not_understood(mentions: usize) -> String {
-    format!(
-        "{} a build of an image and cannot be understood here",
-        count(mentions, "line mentions", "lines mention")
-    )
+    );
+    let finding = Finding::warning(what, "whether they name the right stage is not worked out here");
+    (!scan.mentions.is_empty()).then(|| finding.evidence(mentions(scan)).advice(advice))
 }
 
 fn mentions(scan: &Scan) -> Vec<String> {

@@ -4,6 +4,7 @@
 //! Words are split so that lists of other languages (`["docker", "build"]`, `args: [build, .]`) read like a
 //! command of a shell. To know another tool: a word in one of the lists below.
 
+use super::path::{joined, varies};
 use super::target::Target;
 
 /// Programs that build with one of the [`VERBS`].
@@ -38,13 +39,18 @@ const OPTIONS: &[&str] = &["--build", "--source"];
 /// Docker's own library.
 const BUILDERS: &[&str] = &[
     "kaniko",
-    "cloud-builders/docker",
     "build-push-action",
     "bake-action",
     "docker_build(",
     "docker.build(",
     "images.build(",
+    "auto-devops.gitlab-ci",
+    "jobs/build.gitlab-ci",
 ];
+/// Steps that build, in pipelines of Circle.
+const STEPS: &[&str] = &["docker/build", "docker/publish"];
+/// Beginnings of steps that build unless they have another verb: of Cloud Build and of Azure.
+const STEPS_WITH_VERB: &[&str] = &["gcr.io/cloud-builders/docker", "docker@1", "docker@2"];
 /// Parts of the names of variables that stand for a program.
 const VARIABLES: &[&str] = &["docker", "podman", "container_", "compose"];
 /// Keys whose values are written for people.
@@ -57,6 +63,8 @@ pub(super) struct Build {
     pub(super) target: Target,
     /// The Dockerfile that it names.
     pub(super) dockerfile: Named,
+    /// The names that it gives its image.
+    pub(super) images: Vec<String>,
     /// Whether Compose files say what is built.
     pub(super) is_compose: bool,
 }
@@ -68,14 +76,28 @@ pub(super) enum Named {
     Unknown,
     /// The one at this path, or in this folder, as the command has it. The folder where it runs is not known.
     Written(String),
-    /// The one at this path in the checkout.
+    /// The one at this path in the checkout. One elsewhere, as in `https://…` or `../other/Dockerfile`, is here as
+    /// it is written, and no file of the checkout has that path.
     At(String),
+}
+
+impl Named {
+    /// The one at a path, which may have several parts, each in the folder of the part before.
+    pub(super) fn at(parts: &[&str]) -> Self {
+        let whole = parts.iter().try_fold(String::new(), |folder, part| joined(&folder, part));
+        match whole {
+            Some(whole) => Self::At(whole),
+            None if parts.iter().any(|part| part.contains("://")) => Self::At(parts.join("/")),
+            None if parts.iter().any(|part| varies(part)) => Self::Unknown,
+            None => Self::At(parts.join("/")),
+        }
+    }
 }
 
 impl Build {
     /// A build of which nothing is known here.
     pub(super) const UNKNOWN: Self =
-        Self { target: Target::None, dockerfile: Named::Unknown, is_compose: false };
+        Self { target: Target::None, dockerfile: Named::Unknown, images: Vec::new(), is_compose: false };
 }
 
 /// A word, without its quotes.
@@ -97,11 +119,19 @@ pub(super) fn may_begin(line: &str) -> bool {
 /// The builds that begin in the first `length` bytes of a text.
 pub(super) fn find(text: &str, length: usize) -> Vec<Build> {
     let words = words(text);
-    let key = words.first().map(|word| word.text.trim_end_matches(':').to_lowercase());
-    let is_title = key.is_some_and(|key| TITLES.contains(&key.as_str()));
+    let key = words.first().map(|word| word.text.trim_end_matches(':').to_lowercase()).unwrap_or_default();
+    let is_title = TITLES.contains(&key.as_str());
     let mut found = Vec::new();
     let mut rest = words.as_slice();
+    // The title of a stage of Jenkins ends with its bracket.
+    if key == "stage(" {
+        rest = &rest[rest.iter().position(|word| word.text == ")").unwrap_or(0)..];
+    }
     while let Some((word, after)) = rest.split_first().filter(|(word, _)| word.at < length) {
+        // What a makefile says of a target, for people.
+        if word.text == "##" {
+            break;
+        }
         rest = after;
         if let Some((build, after)) = build(word, after, is_title) {
             found.push(build);
@@ -114,7 +144,7 @@ pub(super) fn find(text: &str, length: usize) -> Vec<Build> {
 /// The build that a word begins, with the words after it, and those that follow its verb.
 fn build<'a, 'b>(word: &Word<'a>, after: &'b [Word<'a>], is_title: bool) -> Option<(Build, &'b [Word<'a>])> {
     let name = word.text.to_lowercase();
-    if BUILDERS.iter().any(|part| name.contains(part)) && !name.ends_with("()") {
+    if is_builder(&name, arguments(after)) {
         // The name of a step may be that of an image.
         let is_for_people = is_title && !name.contains('/');
         return (!is_for_people).then(|| (of_arguments(word, arguments(after), false), after));
@@ -123,19 +153,38 @@ fn build<'a, 'b>(word: &Word<'a>, after: &'b [Word<'a>], is_title: bool) -> Opti
         return None;
     }
     let (verb, rest) = verb(after)?;
-    let arguments = arguments(rest);
+    // In YAML, another key of the same entry ends the command.
+    let is_key = |word: &Word<'_>| !word.is_quoted && word.text.ends_with(':');
+    let arguments = arguments(rest).split(is_key).next().unwrap_or_default();
     let has_option = |word: &Word<'_>| OPTIONS.iter().any(|option| word.text.starts_with(option));
     if PERHAPS.contains(&verb) && !arguments.iter().any(has_option) {
         return None;
     }
     let groups = &after[..after.len() - rest.len()];
     let is_compose = name.contains("compose") || groups.iter().any(|word| word.text == "compose");
-    let build = match verb {
+    let mut build = match verb {
         // Its own file says what it builds, and an option `--target` means another thing.
         "bake" => Build::UNKNOWN,
         _ => of_arguments(word, arguments, is_compose),
     };
+    // What stands there is a service, or a file of the tool.
+    if is_compose || PERHAPS.contains(&verb) || name.ends_with("skaffold") {
+        build.dockerfile = Named::Unknown;
+    }
     Some((build, rest))
+}
+
+/// Whether a word, in lower case, is a build on its own, with these words after it.
+fn is_builder(word: &str, after: &[Word<'_>]) -> bool {
+    let has = |is_one: &dyn Fn(&str) -> bool| after.iter().any(|word| is_one(&word.text.to_lowercase()));
+    if STEPS_WITH_VERB.iter().any(|step| word.starts_with(step)) {
+        return has(&|word| VERBS.contains(&word) || word == "buildandpush")
+            || !has(&|word| matches!(word, "args:" | "command:"));
+    }
+    // A job of GitLab runs in the image, and its script calls the program.
+    let is_place = word.contains("kaniko-project") && has(&|word| word == "entrypoint:");
+    STEPS.contains(&word.trim_end_matches(':'))
+        || (BUILDERS.iter().any(|part| word.contains(part)) && !word.ends_with("()") && !is_place)
 }
 
 /// Whether a word, in lower case, calls one of the [`PROGRAMS`]: by its name, its path, or a variable that is
@@ -176,14 +225,16 @@ fn verb<'a, 'b>(words: &'b [Word<'a>]) -> Option<(&'a str, &'b [Word<'a>])> {
 fn arguments<'a, 'b>(words: &'b [Word<'a>]) -> &'b [Word<'a>] {
     let ends = |word: &Word<'_>| {
         !word.is_quoted
-            && (word.text.starts_with([';', '&', '|', '#', '>']) || matches!(word.text, ")" | "]" | "`"))
+            && (word.text.starts_with([';', '&', '|', '#'])
+                || word.text.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(['>', '<'])
+                || matches!(word.text, ")" | "]" | "`"))
     };
     &words[..words.iter().position(ends).unwrap_or(words.len())]
 }
 
 fn of_arguments(program: &Word<'_>, words: &[Word<'_>], is_compose: bool) -> Build {
     let mut target = Target::None;
-    let mut file = None;
+    let (mut file, mut images) = (None, Vec::new());
     for (at, word) in words.iter().enumerate() {
         let (option, value) = match word.text.split_once('=') {
             Some((option, value)) => (option, Some(value)),
@@ -199,6 +250,7 @@ fn of_arguments(program: &Word<'_>, words: &[Word<'_>], is_compose: bool) -> Bui
                 _ => target = Target::Varies,
             },
             "-f" | "--file" | "--dockerfile" => file = Some(value.unwrap_or("$").to_owned()),
+            "-t" | "--tag" | "--destination" => images.extend(value.map(str::to_owned)),
             _ => {}
         }
     }
@@ -208,9 +260,13 @@ fn of_arguments(program: &Word<'_>, words: &[Word<'_>], is_compose: bool) -> Bui
         [only] => Some(only),
         _ => None,
     };
-    let folder = folder.filter(|word| !word.text.starts_with('-') && word.is_quoted == program.is_quoted);
+    let is_folder = |word: &&Word<'_>| {
+        // A dash alone is what the command is given to read.
+        (word.text == "-" || !word.text.starts_with('-')) && word.is_quoted == program.is_quoted
+    };
+    let folder = folder.filter(is_folder);
     let place = file.or_else(|| folder.map(|word| word.text.to_owned()));
-    Build { target, dockerfile: place.map_or(Named::Unknown, Named::Written), is_compose }
+    Build { target, dockerfile: place.map_or(Named::Unknown, Named::Written), images, is_compose }
 }
 
 /// The words of a text. Quotes, commas and square brackets separate them; what ends a command in a shell is a
@@ -228,7 +284,9 @@ fn words(text: &str) -> Vec<Word<'_>> {
         }
         let is_quoted = is_quote(c) && text[..begin].ends_with(c);
         // The dash of an item in YAML is no word.
-        if is_quoted || !matches!(word, "" | "-") {
+        let is_dash =
+            word == "-" && text[..begin].lines().last().is_none_or(|before| before.trim().is_empty());
+        if is_quoted || !(word.is_empty() || is_dash) {
             words.push(Word { text: word, at: begin, is_quoted });
         }
         if is_mark {
@@ -288,6 +346,13 @@ mod tests {
             "gcloud run jobs deploy quill --source=.",
             "- uses: docker/build-push-action@v6",
             "- name: gcr.io/cloud-builders/docker",
+            "- name: 'gcr.io/cloud-builders/docker'\n  id: x\n  args: ['build', '.']",
+            "- task: Docker@2\n  inputs:\n    repository: x\n    command: buildAndPush",
+            "- task: Docker@2\n  inputs:\n    repository: x",
+            "- docker/build:\n    image: x",
+            "- template: Jobs/Build.gitlab-ci.yml",
+            "image: gcr.io/kaniko-project/executor\nargs: [--destination=x]",
+            "stage('Docker build') { sh 'docker build .' }",
             "command: [docker]\nargs: [build, .]",
             "az acr build -r x .",
             "skaffold build",
@@ -306,6 +371,12 @@ mod tests {
             "$(CARGO) build",
             "npm run docker:build",
             "docker_build() {",
+            "- name: 'gcr.io/cloud-builders/docker'\n  args: ['push', 'x']",
+            "- task: Docker@2\n  inputs:\n    command: login",
+            "docker: circleci/docker@2.8.2",
+            "image: { name: gcr.io/kaniko-project/executor:debug, entrypoint: [\"\"] }",
+            "stage('Docker build') {",
+            "build: deps ## docker build of it",
         ] {
             assert!(!is_found(line), "{line}");
         }
@@ -361,6 +432,8 @@ mod tests {
             ("docker build --file=a/Dockerfile frontend", Some("a/Dockerfile")),
             ("docker build -f \"$1\" frontend", Some("$1")),
             ("docker build -t frontend .", Some(".")),
+            ("docker build -t frontend -", Some("-")),
+            ("- docker build -f - .", Some("-")),
             // The last word may be the value of the option.
             ("docker build . -t frontend", None),
             ("docker buildx bake frontend", None),

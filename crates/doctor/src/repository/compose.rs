@@ -4,7 +4,7 @@ use quill_admin_yaml::{Format, Node, Value};
 
 use super::command::{Build, Named};
 use super::mention::Mention;
-use super::path::{is_yaml, joined, name};
+use super::path::{is_yaml, name};
 use super::target::Target;
 use super::yaml::{self, entries, get, text};
 
@@ -46,25 +46,32 @@ pub(super) fn services(path: &str, file: &str) -> Result<Option<Vec<Service>>, S
         let Some((key, build)) = build.filter(|(_, build)| !matches!(build.value, Value::Nothing)) else {
             continue;
         };
+        // A Dockerfile in the file itself is not read, and with one stage nothing can go wrong.
+        let inline = get(build, "dockerfile_inline").and_then(text);
+        if inline.is_some_and(|inline| inline.to_lowercase().matches("from ").count() < 2) {
+            continue;
+        }
         found.push(Service {
             name: text(name).unwrap_or_default().to_owned(),
-            mention: Mention::at(path, key.place.line, file, of_service(path, build)),
+            mention: Mention::at(path, key.place.line, file, of_service(path, service, build)),
         });
     }
     Ok(Some(found))
 }
 
-/// What the value of `build:` says: a folder, or its parts.
-fn of_service(path: &str, build: &Node) -> Build {
+/// What a service and the value of its `build:` say: a folder, or its parts.
+fn of_service(path: &str, service: &Node, build: &Node) -> Build {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let given = |key: &str| get(build, key).and_then(text);
     let context = text(build).or_else(|| given("context")).unwrap_or(".");
-    let dockerfile = joined(folder, context)
-        .and_then(|folder| joined(&folder, given("dockerfile").unwrap_or("Dockerfile")))
-        .filter(|_| given("dockerfile_inline").is_none());
+    let dockerfile = match given("dockerfile_inline") {
+        Some(_) => Named::At("dockerfile_inline".to_owned()),
+        None => Named::at(&[folder, context, given("dockerfile").unwrap_or("Dockerfile")]),
+    };
     Build {
         target: given("target").map_or(Target::None, Target::of),
-        dockerfile: dockerfile.map_or(Named::Unknown, Named::At),
+        dockerfile,
+        images: get(service, "image").and_then(text).map(str::to_owned).into_iter().collect(),
         is_compose: false,
     }
 }
@@ -124,6 +131,16 @@ services:
   not:
     build: !reset null
     ports: !override [\"1:1\"]
+  outside:
+    build: ../../other
+  inline_with_one_stage:
+    build:
+      dockerfile_inline: FROM postgres
+  inline:
+    build:
+      dockerfile_inline: |
+        FROM x AS prod
+        FROM x AS admin
 ";
         assert!(is_one("a/any.yml", text));
         let found: Vec<_> = services("a/any.yml", text)
@@ -135,13 +152,16 @@ services:
             })
             .collect();
         let dockerfile = |path: &str| Named::At(path.to_owned());
+        let away = "a/https://example.com/x.git/Dockerfile";
         let expected = [
             ("short", 5, Target::None, dockerfile("a/backend/Dockerfile")),
             ("whole", 9, Target::of("prod"), dockerfile("a/docker/Dockerfile")),
             ("varies", 14, Target::Varies, dockerfile("a/Dockerfile")),
             ("alias", 16, Target::None, dockerfile("backend/Dockerfile")),
             ("merged", 18, Target::of("admin"), dockerfile("backend/Dockerfile")),
-            ("away", 22, Target::None, Named::Unknown),
+            ("away", 22, Target::None, dockerfile(away)),
+            ("outside", 27, Target::None, dockerfile("a/../../other/Dockerfile")),
+            ("inline", 32, Target::None, dockerfile("dockerfile_inline")),
         ];
         let expected: Vec<_> = expected
             .into_iter()

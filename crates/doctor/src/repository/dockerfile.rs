@@ -29,6 +29,8 @@ pub enum Provides {
     AdminImage,
     /// Another stage than the one that is served, although the file has that one.
     AnotherStage,
+    /// A stage that is known only when it is built, although the file has the one that is served.
+    Varies,
 }
 
 /// A stage.
@@ -40,6 +42,12 @@ pub struct Stage {
     pub line: u64,
     /// Whether it is the admin image, by its name or by the program that it starts.
     pub admin: bool,
+    /// Whether its container starts the admin tool.
+    starts: bool,
+    /// The number of the stage that runs like this one: its own, unless it changes nothing of what runs.
+    same: usize,
+    /// Whether it runs like an image that is known only when it is built.
+    varies: bool,
     /// Names and numbers of the stages and images that it is made from.
     uses: Vec<String>,
 }
@@ -88,10 +96,10 @@ impl Dockerfile {
         self.stages.last()
     }
 
-    /// Whether it has a stage of this name.
+    /// The stage of this name.
     #[must_use]
-    pub fn has(&self, stage: &str) -> bool {
-        self.stages.iter().any(|own| own.is(stage))
+    pub fn stage(&self, name: &str) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.is(name))
     }
 }
 
@@ -102,21 +110,38 @@ fn stages(text: &str) -> Result<Vec<Stage>, String> {
     }
     let file = parse_dockerfile::parse(text).map_err(|error| error.to_string())?;
     let line = |byte: usize| text.get(..byte).map_or(1, |before| before.matches('\n').count() as u64 + 1);
-    let stage = |stage: parse_dockerfile::Stage<'_, '_>| {
-        let from = stage.from;
+    let mut stages: Vec<Stage> = Vec::new();
+    for stage in file.stages() {
+        let (from, instructions) = (stage.from, stage.instructions);
         let name = from.as_.as_ref().map(|(_, name)| name.value.to_string());
-        let starts = stage.instructions.iter().any(starts_the_tool);
-        Stage {
-            admin: starts || name.as_deref().is_some_and(recognise::is_its_stage),
+        let image = from.image.value.to_string();
+        let base = stages.iter().rfind(|base| base.is(&image));
+        let starts_nothing =
+            !instructions.iter().any(|one| matches!(one, Instruction::Cmd(_) | Instruction::Entrypoint(_)));
+        let starts = instructions.iter().any(starts_the_tool)
+            || (starts_nothing && base.is_some_and(|base| base.starts));
+        let same = base.filter(|_| !instructions.iter().any(changes_what_runs));
+        stages.push(Stage {
+            admin: starts
+                || same.is_some_and(|same| same.admin)
+                || name.as_deref().is_some_and(recognise::is_its_stage),
+            starts,
+            same: same.map_or(stages.len(), |same| same.same),
+            varies: base.map_or(path::varies(&image), |base| base.varies)
+                && !instructions.iter().any(changes_what_runs),
             name,
             line: line(from.from.span.start),
-            uses: [from.image.value.to_string()]
-                .into_iter()
-                .chain(stage.instructions.iter().flat_map(uses))
-                .collect(),
-        }
-    };
-    Ok(file.stages().map(stage).collect())
+            uses: [image].into_iter().chain(instructions.iter().flat_map(uses)).collect(),
+        });
+    }
+    Ok(stages)
+}
+
+/// Whether a container runs otherwise with this instruction. Cloud Run reads neither health checks nor ports of an
+/// image.
+fn changes_what_runs(instruction: &Instruction<'_>) -> bool {
+    use Instruction::{Arg, Expose, Healthcheck, Label, Maintainer};
+    !matches!(instruction, Arg(_) | Expose(_) | Healthcheck(_) | Label(_) | Maintainer(_))
 }
 
 /// Whether an instruction makes the container start the admin tool. One that only copies or removes the tool
@@ -162,7 +187,8 @@ fn uses(instruction: &Instruction<'_>) -> Vec<String> {
 fn provides(path: &str, stages: &[Stage], served: &[Served]) -> Provides {
     let Some(last) = stages.last() else { return Provides::Wanted };
     let is_served = |stage: &Stage| served.iter().any(|served| stage.is(&served.stage));
-    if is_served(last) {
+    let runs_like_served = stages.iter().any(|stage| is_served(stage) && stage.same == last.same);
+    if is_served(last) || (runs_like_served && !last.admin) {
         return Provides::Wanted;
     }
     let has_served = stages.iter().any(is_served);
@@ -172,6 +198,8 @@ fn provides(path: &str, stages: &[Stage], served: &[Served]) -> Provides {
     let for_more = (0..stages.len()).any(|number| !behind.contains(&number) && stages[number].name.is_some());
     if last.admin && (has_served || is_the_backends || for_more) {
         Provides::AdminImage
+    } else if has_served && last.varies {
+        Provides::Varies
     } else if has_served {
         Provides::AnotherStage
     } else {
@@ -203,7 +231,7 @@ mod tests {
     }
 
     fn served(dockerfile: &str, stage: &str) -> [Served; 1] {
-        [Served { dockerfile: dockerfile.to_owned(), stage: stage.to_owned() }]
+        [Served { dockerfile: dockerfile.to_owned(), stage: stage.to_owned(), image: String::new() }]
     }
 
     #[test]
@@ -292,6 +320,38 @@ RUN --mount=type=bind,from=1,target=/x true
                 Provides::Wanted,
             ),
             ("Dockerfile", "FROM x AS prod\nFROM x\nRUN pytest\n", "server", Provides::Wanted),
+            // A last stage that changes nothing of what runs is the one that it is made from.
+            ("Dockerfile", "FROM x AS prod\nFROM prod AS final\n", "prod", Provides::Wanted),
+            (
+                "Dockerfile",
+                "FROM x AS prod\nRUN y\nFROM Prod AS a\nARG V\nLABEL v=$V\nFROM a\nEXPOSE 1\nHEALTHCHECK NONE\n",
+                "prod",
+                Provides::Wanted,
+            ),
+            ("Dockerfile", "FROM x AS b\nFROM b AS prod\nFROM b AS final\n", "prod", Provides::Wanted),
+            ("Dockerfile", "FROM x AS prod\nFROM prod AS test\nCMD y\n", "prod", Provides::AnotherStage),
+            ("Dockerfile", "FROM x AS prod\nFROM prod AS test\nENV A=1\n", "prod", Provides::AnotherStage),
+            (
+                "Dockerfile",
+                "FROM x AS prod\nCMD y\nFROM prod AS tools\nCMD admin_cli.py\nFROM tools AS final\nENV A=1\n",
+                "prod",
+                Provides::AdminImage,
+            ),
+            (
+                "Dockerfile",
+                "FROM x AS prod\nCMD y\nFROM prod AS tools\nCMD admin_cli.py\nFROM tools AS final\nCMD z\n",
+                "prod",
+                Provides::AnotherStage,
+            ),
+            (
+                "Dockerfile",
+                "FROM x AS prod\nFROM prod AS admin\nFROM admin AS z\n",
+                "prod",
+                Provides::AdminImage,
+            ),
+            ("Dockerfile", "ARG B=prod\nFROM x AS prod\nFROM ${B} AS z\n", "prod", Provides::Varies),
+            ("Dockerfile", "ARG B\nFROM x AS prod\nFROM ${B} AS z\nCMD y\n", "prod", Provides::AnotherStage),
+            ("Dockerfile", "ARG B=x\nFROM ${B} AS prod\nFROM prod AS z\n", "prod", Provides::Wanted),
             (
                 "admin/Dockerfile",
                 "FROM rust AS builder\nFROM scratch AS admin\nCOPY --from=builder /o /\n",

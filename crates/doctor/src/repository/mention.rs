@@ -4,14 +4,21 @@
 //! The effect of such a line is not worked out. It counts as harmless only where it names a stage, or a
 //! Dockerfile that needs none; every other line is left to a person.
 
+use quill_admin_operations::admin_image::recognise;
+
 use super::command::{self, Build, Named};
 use super::dockerfile::{Dockerfile, Provides};
 use super::path;
+use super::served::Served;
 use super::target::Target;
 
 /// Endings of files that are written for people, and of files that list versions: none of them builds
 /// anything.
 const PROSE: &[&str] = &["md", "mdx", "rst", "adoc", "txt", "html", "svg", "lock"];
+
+/// Beginnings of the names of files of tools that build, and of the lines in them that say what is built.
+const OWN_FILES: &[(&str, &[&str])] =
+    &[("docker-bake.", &["target ", "\"target\""]), ("skaffold.", &["artifacts:"])];
 
 /// The largest number of lines that continue a command. A list of data may have many more.
 const LONGEST: usize = 100;
@@ -41,26 +48,58 @@ impl Mention {
         Self::new(file, line, text.lines().nth(number).unwrap_or_default(), build)
     }
 
-    /// Whether it may build another stage than it is meant to: it names none, and a Dockerfile that it may
-    /// build ends with another one.
-    pub(super) fn may_be_wrong(&self, dockerfiles: &[Dockerfile]) -> bool {
-        if matches!(self.build.target, Target::Named(_)) {
-            return false;
+    /// Whether it may build another stage than it is meant to: it names the admin image's for the backend, or it
+    /// names none, and a Dockerfile that it may build ends with another one or was not read.
+    pub(super) fn may_be_wrong(&mut self, dockerfiles: &[Dockerfile], served: &[Served]) -> bool {
+        let may_build = candidates(&self.build.dockerfile, dockerfiles);
+        if let Target::Named(stage) = &self.build.target {
+            return gives_backend_admin(stage, &self.build.images, &may_build, served);
         }
-        let is_named = |file: &&Dockerfile| match &self.build.dockerfile {
-            Named::Unknown => false,
-            Named::At(path) => *path == file.path,
-            // Without a folder, it may be in any: the commands before may have gone there.
-            Named::Written(path) => file.path.rsplit_once('/').is_some_and(|(folder, name)| {
-                let path = path.trim_start_matches("./").trim_end_matches('/');
-                path == file.path || (path == folder && name == "Dockerfile")
-            }),
-        };
-        match dockerfiles.iter().find(is_named) {
-            Some(dockerfile) => dockerfile.provides != Provides::Wanted,
-            None => dockerfiles.iter().any(|dockerfile| dockerfile.provides != Provides::Wanted),
+        if let (Named::At(path) | Named::Written(path), []) = (&self.build.dockerfile, may_build.as_slice()) {
+            self.text = format!("{} ({path} was not read)", self.text);
+            return true;
         }
+        may_build.iter().any(|dockerfile| dockerfile.provides != Provides::Wanted)
     }
+}
+
+/// Whether a build gives the admin image the backend's name, although it names a stage.
+pub(super) fn gives_backend_admin(
+    stage: &str,
+    images: &[String],
+    may_build: &[&Dockerfile],
+    served: &[Served],
+) -> bool {
+    let is_its_name = |served: &Served| images.iter().any(|image| served.is_named(image));
+    let mut stages = may_build.iter().filter_map(|dockerfile| dockerfile.stage(stage)).peekable();
+    let is_admin = match stages.peek() {
+        Some(_) => stages.any(|stage| stage.admin),
+        None => recognise::is_its_stage(stage),
+    };
+    is_admin && served.iter().any(|served| is_its_name(served) && !served.stage.eq_ignore_ascii_case(stage))
+}
+
+/// The Dockerfiles that a build may build, among those that were read.
+fn candidates<'a>(named: &Named, dockerfiles: &'a [Dockerfile]) -> Vec<&'a Dockerfile> {
+    let all = |is_one: &dyn Fn(&str) -> bool| -> Vec<&'a Dockerfile> {
+        dockerfiles.iter().filter(|file| is_one(&file.path)).collect()
+    };
+    // A bracket behind a command in another language is no path.
+    let is_path = |path: &str| path == "-" || path.contains(|c: char| c.is_ascii_alphanumeric());
+    let written = match named {
+        Named::At(path) => return all(&|file| file == path),
+        Named::Written(path) if is_path(path) && !path::varies(path) => path.replace('\\', "/"),
+        _ => return all(&|_| true),
+    };
+    let written = written.trim_start_matches("./").trim_end_matches('/');
+    // The folder in which the command runs is not known, so neither are the first parts.
+    let last = written.trim_start_matches("/workspace/").trim_start_matches("../").trim_start_matches('/');
+    let names = |path: &str| ["", "/Dockerfile", "/Containerfile"].map(|file| format!("{path}{file}"));
+    let exact = all(&|file| file.contains('/') && names(written).iter().any(|name| name == file));
+    if !exact.is_empty() {
+        return exact;
+    }
+    all(&|file| names(last).iter().any(|name| format!("/{file}").ends_with(&format!("/{name}"))))
 }
 
 /// Whether a file is searched, by its name: it is not written for people.
@@ -73,7 +112,7 @@ pub(super) fn is_searched(path: &str) -> bool {
 /// The lines of a text that mention a build.
 pub(super) fn find(path: &str, text: &str) -> Vec<Mention> {
     let lines: Vec<&str> = text.lines().collect();
-    let is_bake = path::name(path).starts_with("docker-bake.");
+    let own = OWN_FILES.iter().find(|(name, _)| path::name(path).starts_with(name));
     let mut found = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let begins = line.trim_start();
@@ -86,7 +125,7 @@ pub(super) fn find(path: &str, text: &str) -> Vec<Mention> {
             let builds = command::find(&whole, line.len()).into_iter();
             found.extend(builds.map(|build| Mention::new(path, number, line, build)));
         }
-        if is_bake && (begins.starts_with("target ") || begins.starts_with("\"target\"")) {
+        if own.is_some_and(|(_, keys)| keys.iter().any(|key| begins.starts_with(key))) {
             found.push(Mention::new(path, number, line, Build::UNKNOWN));
         }
     }
@@ -104,6 +143,8 @@ fn whole(path: &str, lines: &[&str]) -> String {
     let is_yaml = path::is_yaml(path);
     let column = |line: &str| line.len() - line.trim_start_matches([' ', '\t', '-']).len();
     let is_item = |line: &str| line.trim_start().starts_with("- ");
+    // The name of a step may be its image, after other keys of the same item.
+    let is_step = |line: &str| is_item(line) || line.trim_start().starts_with("name:");
     let first = lines[0];
     let own = column(first);
     // A list of words, one in each line.
@@ -114,7 +155,7 @@ fn whole(path: &str, lines: &[&str]) -> String {
         let is_open = last.ends_with(['\\', ',', '[', '(']) || last.ends_with(" `") || last.ends_with(" ^");
         let is_entry = is_yaml
             && !next.trim().is_empty()
-            && (column(next) > own || column(next) == own && is_item(first) && (is_word || !is_item(next)));
+            && (column(next) > own || column(next) == own && is_step(first) && (is_word || !is_item(next)));
         if !(is_open || is_entry) {
             break;
         }
@@ -133,15 +174,17 @@ mod tests {
 
     /// The lines that are left to a person.
     fn left(path: &str, text: &str) -> Vec<u64> {
-        let served =
-            [crate::repository::Served { dockerfile: "backend/Dockerfile".into(), stage: "prod".into() }];
+        let [dockerfile, stage, image] = ["backend/Dockerfile", "prod", "quill/backend"].map(str::to_owned);
+        let served = [Served { dockerfile, stage, image }];
         let read = |path: &str, text: &str| Dockerfile::read(path, text, &served).expect("a Dockerfile");
         let dockerfiles = [
             read("backend/Dockerfile", "FROM x AS prod\nFROM prod AS admin\n"),
             read("frontend/Dockerfile", "FROM x\n"),
             read("Dockerfile", "FROM x\n"),
         ];
-        let mentions = find(path, text).into_iter().filter(|mention| mention.may_be_wrong(&dockerfiles));
+        let may_be_wrong =
+            |mut mention: Mention| mention.may_be_wrong(&dockerfiles, &served).then_some(mention);
+        let mentions = find(path, text).into_iter().filter_map(may_be_wrong);
         let mut lines: Vec<u64> = mentions.map(|mention| mention.line).collect();
         lines.dedup();
         lines
@@ -210,6 +253,10 @@ steps:
       - build
 ";
         assert_eq!(left("cloudbuild.yaml", text), [8, 12, 16]);
+        let text =
+            "steps:\n  - id: x\n    name: gcr.io/cloud-builders/docker\n    args: [build, --target, prod]\n";
+        assert_eq!(left("cloudbuild.yaml", text), [0; 0]);
+        assert_eq!(left("skaffold.yaml", "build:\n  artifacts:\n    - image: x\n"), [2]);
         assert_eq!(left("docker-bake.hcl", "target \"backend\" {\n  context = \".\"\n}\n"), [1]);
     }
 

@@ -12,6 +12,9 @@ use super::{files, path};
 
 /// The number of characters of a command that are shown.
 const SHOWN: usize = 100;
+/// The characters between two commands of a shell, where `$(` is written as a backtick. Quotes do not count, because
+/// a whole script may stand in them.
+const SEPARATORS: [char; 4] = ['&', '|', ';', '`'];
 
 /// The names that are looked for.
 #[derive(Debug, Clone)]
@@ -99,10 +102,17 @@ fn of_file(path: &str, text: &str, names: &Names) -> Vec<Line> {
         if line.trim_start().starts_with('#') {
             continue;
         }
-        let command = command(&lines, index);
         for named in [Named::Job, Named::Image] {
-            if names.are_in(named, line) && !only_reads(&command) {
-                let text = shortened(&command);
+            if !names.are_in(named, line) {
+                continue;
+            }
+            let whole = commands(&lines, index);
+            let separate = || whole.split(SEPARATORS).filter(|command| names.are_in(named, command));
+            // A name can have a separator in it, in an expression of a workflow.
+            let alone = separate().next().is_none().then_some(whole.as_str());
+            let acts = |command: &&str| whole.contains("xargs") || !names.only_reads(named, command);
+            if let Some(command) = separate().chain(alone).find(acts) {
+                let text = shortened(command.trim());
                 found.push(Line { named, file: path.to_owned(), line: index + 1, text });
             }
         }
@@ -110,25 +120,20 @@ fn of_file(path: &str, text: &str, names: &Names) -> Vec<Line> {
     found
 }
 
-/// The command that a line is part of: with the lines before and after it that a backslash joins to it.
-fn command(lines: &[&str], index: usize) -> String {
+/// The commands that a line is part of, between [`SEPARATORS`]. The first and the last of them may have words in the
+/// lines before and after that a backslash joins to this one.
+fn commands(lines: &[&str], index: usize) -> String {
     let joins = |line: &str| line.trim_end().ends_with('\\');
+    let words = |lines: &[&str]| {
+        let words = lines.iter().flat_map(|line| line.trim_end().trim_end_matches('\\').split_whitespace());
+        words.collect::<Vec<_>>().join(" ").replace("$(", "`")
+    };
     let first = (0..index).rev().take_while(|line| joins(lines[*line])).last().unwrap_or(index);
-    let mut words = Vec::new();
-    for line in &lines[first..] {
-        words.extend(line.trim_end().trim_end_matches('\\').split_whitespace());
-        if !joins(line) {
-            break;
-        }
-    }
-    words.join(" ")
-}
-
-/// Whether a command of gcloud only reads. An unknown command may change something.
-fn only_reads(command: &str) -> bool {
-    let words: Vec<&str> = command.split(' ').collect();
-    words.contains(&"gcloud")
-        && words.iter().any(|word| ["describe", "list", "read", "tail", "get-iam-policy"].contains(word))
+    let last = (index..lines.len()).find(|line| !joins(lines[*line])).unwrap_or(lines.len() - 1);
+    let (before, after) = (words(&lines[first..index]), words(&lines[index + 1..=last]));
+    let begun = before.rsplit(SEPARATORS).next().unwrap_or_default();
+    let rest = after.split(SEPARATORS).next().unwrap_or_default();
+    format!("{begun} {} {rest}", words(&lines[index..=index])).trim().to_owned()
 }
 
 fn shortened(command: &str) -> String {
@@ -139,6 +144,19 @@ fn shortened(command: &str) -> String {
 }
 
 impl Names {
+    /// Whether a command only reads what it names: one of gcloud whose verb stands before the name, or one that
+    /// filters or prints. An unknown command may change something.
+    fn only_reads(&self, named: Named, command: &str) -> bool {
+        let words: Vec<&str> =
+            command.split_whitespace().map(|word| word.trim_start_matches(['@', '"', '\'', '('])).collect();
+        if words.first().is_some_and(|word| ["grep", "jq", "echo"].contains(word)) {
+            return true;
+        }
+        let name = words.iter().position(|word| self.are_in(named, word)).unwrap_or(words.len());
+        let before = words[..name].iter().skip_while(|word| **word != "gcloud");
+        before.into_iter().any(|word| ["describe", "list", "read", "tail", "get-iam-policy"].contains(word))
+    }
+
     fn are_in(&self, named: Named, line: &str) -> bool {
         match named {
             Named::Job => self.job_is_in(line),
@@ -194,13 +212,16 @@ fn variable(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn found(text: &str) -> Vec<(usize, Named)> {
-        let names = Names {
+    fn names() -> Names {
+        Names {
             environment: "teaching".to_owned(),
             job: "quill-admin-teaching".to_owned(),
             image: "quill/admin".to_owned(),
-        };
-        of_file("x", text, &names).into_iter().map(|one| (one.line, one.named)).collect()
+        }
+    }
+
+    fn found(text: &str) -> Vec<(usize, Named)> {
+        of_file("x", text, &names()).into_iter().map(|one| (one.line, one.named)).collect()
     }
 
     #[test]
@@ -221,11 +242,48 @@ jobs:
             \"$PROJECT\"
 ";
         assert_eq!(found(text), [(7, Named::Image), (12, Named::Job)]);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(
-            command(&lines, 11),
-            "bash .github/scripts/deploy/run-migrations.sh quill-admin-teaching \"$PROJECT\""
-        );
+        let script = "bash .github/scripts/deploy/run-migrations.sh quill-admin-teaching \"$PROJECT\"";
+        assert_eq!(commands(&text.lines().collect::<Vec<_>>(), 11), script);
+    }
+
+    #[test]
+    fn each_of_several_commands_is_judged() {
+        let shown = |text: &str| -> Vec<(usize, String)> {
+            of_file("x", text, &names()).into_iter().map(|one| (one.line, one.text)).collect()
+        };
+        let update = "gcloud run jobs update quill-admin-teaching --image=x";
+        for line in [
+            format!("gcloud run jobs describe quill-admin-teaching >/dev/null 2>&1 || {update}"),
+            format!("gcloud run jobs list && {update}"),
+            format!("gcloud run jobs list; {update} | tee list"),
+            format!("gcloud run jobs describe quill-admin-teaching 2>/dev/null; {update}; exit"),
+        ] {
+            assert_eq!(shown(&line), [(1, update.to_owned())], "{line}");
+        }
+        let text = "\
+gcloud run jobs describe quill-admin-teaching \\
+  --format=json 2>&1 \\
+  || gcloud run jobs update quill-admin-teaching \\
+    --image=x && \\
+  gcloud run jobs describe quill-admin-teaching
+";
+        assert_eq!(shown(text), [(3, update.to_owned())]);
+        for line in [
+            "gcloud run jobs update quill-admin-teaching --image=$(gcloud run jobs describe other)",
+            "gcloud run jobs update quill-admin-teaching --args list",
+            "gcloud run jobs list --filter=quill-admin-teaching | xargs gcloud run jobs execute",
+            "gcloud run jobs execute quill-admin-${{ inputs.to || 'teaching' }}",
+        ] {
+            assert_eq!(shown(line).len(), 1, "{line}");
+        }
+        for line in [
+            "image=$(gcloud run jobs describe quill-admin-teaching --format='value(x)')",
+            "@gcloud run jobs list | grep -q quill-admin-teaching || echo \"no quill-admin-teaching\"",
+            "gcloud run jobs describe quill-admin-${{ inputs.to || 'teaching' }}",
+            "gcloud --project x logging read 'resource.labels.job_name=quill-admin-teaching' && echo; exit",
+        ] {
+            assert_eq!(shown(line), [], "{line}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Paths in a checkout, and the question whether a text is known only when a step runs.
+//! Paths in a checkout, names of images, and the question whether a text is known only when a step runs.
 
 /// Joins a folder in the checkout and a path that starts there; `None` where the result is known only when
 /// the step runs, or leads out of the checkout.
@@ -22,6 +22,11 @@ pub(super) fn joined(folder: &str, path: &str) -> Option<String> {
 /// The last part of a path: the file's own name.
 pub(super) fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The last part of an image's name, without its tag or digest.
+pub(super) fn image(image: &str) -> &str {
+    name(image.trim()).split([':', '@']).next().unwrap_or_default()
 }
 
 /// Whether a file is YAML, by its name.

@@ -24,16 +24,22 @@ fn checkout(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
+fn served(dockerfile: &str) -> Served {
+    let [dockerfile, stage, image] = [dockerfile, "prod", "quill/backend"].map(str::to_owned);
+    Served { dockerfile, stage, image }
+}
+
 fn scan(root: &Path) -> Scan {
-    let served = [Served { dockerfile: "backend/Dockerfile".to_owned(), stage: "prod".to_owned() }];
-    super::scan(root, &served).unwrap()
+    super::scan(root, &[served("backend/Dockerfile")]).unwrap()
 }
 
 fn steps(scan: &Scan) -> Vec<String> {
-    let place = |step: &Untargeted| {
-        format!("{}:{}: {} of {}, meant: {}", step.file, step.line, step.action, step.dockerfile, step.meant)
+    let place = |step: &WrongStep| {
+        let WrongStep { file, line, action, dockerfile, target, meant, .. } = step;
+        let target = target.as_ref().map(|target| format!(" {target}")).unwrap_or_default();
+        format!("{file}:{line}: {action}{target} of {dockerfile}, meant: {}", meant.as_deref().unwrap_or("-"))
     };
-    scan.untargeted.iter().map(place).collect()
+    scan.wrong.iter().map(place).collect()
 }
 
 fn mentions(scan: &Scan) -> Vec<String> {
@@ -126,6 +132,145 @@ jobs:
             ".github/workflows/deploy-staging-teaching.yml:7: docker/build-push-action of backend/Dockerfile, meant: prod"
         ]
     );
+}
+
+#[test]
+fn a_dockerfile_that_nobody_read_is_left_to_people() {
+    let good = "FROM x AS base\nFROM base AS prod\n";
+    let step = |inputs: &str| {
+        let step = format!("uses: docker/build-push-action@v6\n        with: {{ {inputs} }}");
+        let workflow = format!("jobs:\n  a:\n    steps:\n      - {step}\n");
+        let folder = checkout(&[
+            ("backend/Dockerfile", good),
+            ("docker/backend.df", RECIPE),
+            (".github/workflows/a.yml", &workflow),
+        ]);
+        let scan = scan(folder.path());
+        scan.mentions.iter().map(|mention| mention.text.clone()).collect::<Vec<_>>()
+    };
+    let shown = "- uses: docker/build-push-action@v6";
+    for (inputs, unread) in [
+        ("context: ., file: docker/backend.df", "docker/backend.df"),
+        ("file: ./out/Dockerfile", "out/Dockerfile"),
+        ("context: frontend", "frontend/Dockerfile"),
+        ("context: 'https://github.com/a/b.git#main'", "https://github.com/a/b.git#main/Dockerfile"),
+        (
+            "context: 'https://github.com/${{ x }}.git', file: backend/Dockerfile",
+            "https://github.com/${{ x }}.git/backend/Dockerfile",
+        ),
+        ("context: '{{defaultContext}}:docker', file: backend.df", "docker/backend.df"),
+        ("context: ../other", "../other/Dockerfile"),
+    ] {
+        assert_eq!(step(inputs), [format!("{shown} ({unread} was not read)")], "{inputs}");
+    }
+    for inputs in [
+        "context: backend",
+        "context: '{{defaultContext}}', file: backend/Dockerfile",
+        "context: '{{defaultContext}}:backend'",
+        "file: docker/backend.df, target: prod",
+        // It may be any of those that were read.
+        "file: '${{ inputs.file }}'",
+    ] {
+        assert_eq!(step(inputs), [""; 0], "{inputs}");
+    }
+    let commands = "\
+docker build -f docker/backend.df .
+echo FROM x | docker build -
+docker build https://github.com/a/b.git
+docker build frontend
+docker build .
+docker build backend
+docker build ../backend
+cd backend && docker build -f Dockerfile ..
+docker build -f $FILE .
+docker build -f docker/backend.df --target prod .
+docker compose build frontend
+gcloud builds submit --config x.yaml .
+";
+    let folder = checkout(&[("backend/Dockerfile", good), ("build.sh", commands)]);
+    assert_eq!(mentions(&scan(folder.path())), ["build.sh:1", "build.sh:2", "build.sh:3", "build.sh:4"]);
+    // What stands behind a command is no Dockerfile.
+    let commands = "\
+docker build -t x . 2>&1 | tee log
+x() { docker build -t x . }
+{\"build\": \"docker build .\"}
+docker build -t x \"${ARGS[@]}\"
+docker build -t x \"$DIR\"/backend
+docker build -f backend\\Dockerfile .
+docker compose up --build --detach web
+gcloud run deploy --source . quill-backend
+skaffold build web
+/kaniko/executor --dockerfile=/workspace/backend/Dockerfile
+";
+    let steps = "a:\n  - run: docker build -t x backend\n    shell: bash\n";
+    let folder = checkout(&[("backend/Dockerfile", good), ("build.sh", commands), (".gitlab-ci.yml", steps)]);
+    assert_eq!(mentions(&scan(folder.path())), [""; 0]);
+    let services =
+        "services:\n  a: { build: docker }\n  b: { build: { context: ., dockerfile: docker/backend.df } }\n";
+    let folder =
+        checkout(&[("docker/Dockerfile", good), ("compose.yaml", services), ("docker/backend.df", RECIPE)]);
+    assert_eq!(mentions(&scan(folder.path())), ["compose.yaml:3"]);
+}
+
+#[test]
+fn the_admin_image_under_the_backends_name() {
+    let workflow = "\
+jobs:
+  a:
+    steps:
+      - uses: docker/metadata-action@v5
+        id: meta
+        with: { images: \"${{ env.R }}/quill/IMAGE\" }
+      - uses: docker/build-push-action@v6
+        with: { file: backend/Dockerfile, target: TARGET, tags: \"${{ env.R }}/quill/IMAGE:latest\" }
+      - uses: docker/build-push-action@v6
+        with: { file: backend/Dockerfile, target: TARGET, tags: \"${{ steps.meta.outputs.tags }}\" }
+      - uses: someone/action-kaniko@v1
+        with: { file: backend/Dockerfile, target: TARGET, tags: \"${{ env.R }}/quill/IMAGE:latest\" }
+";
+    let commands = "\
+docker build --target TARGET -t $R/quill/IMAGE:latest backend
+/kaniko/executor --dockerfile=backend/Dockerfile --target=TARGET --destination=$R/quill/IMAGE:latest
+";
+    let services =
+        "services:\n  a:\n    image: quill/IMAGE\n    build: { context: backend, target: TARGET }\n";
+    let files = |target: &str, image: &str| {
+        let fill = |text: &str| text.replace("TARGET", target).replace("IMAGE", image);
+        let folder = checkout(&[
+            ("backend/Dockerfile", &format!("{RECIPE}FROM admin AS tools\n")),
+            (".github/workflows/a.yml", &fill(workflow)),
+            ("build.sh", &fill(commands)),
+            ("compose.yaml", &fill(services)),
+        ]);
+        let scan = scan(folder.path());
+        (steps(&scan), mentions(&scan))
+    };
+    for target in ["admin", "tools"] {
+        let (steps, mentions) = files(target, "backend");
+        let step = format!("docker/build-push-action {target} of backend/Dockerfile, meant: prod");
+        assert_eq!(steps, [7, 9].map(|line| format!(".github/workflows/a.yml:{line}: {step}")));
+        assert_eq!(mentions, [".github/workflows/a.yml:11", "build.sh:1", "build.sh:2", "compose.yaml:4"]);
+    }
+    for (target, image) in
+        [("prod", "backend"), ("dev", "backend"), ("admin", "admin"), ("admin", "backend-admin")]
+    {
+        assert_eq!(files(target, image), (vec![], vec![]), "{target} {image}");
+    }
+}
+
+#[test]
+fn a_last_stage_that_is_known_only_when_it_is_built() {
+    let workflow = "\
+jobs:
+  a:
+    steps:
+      - uses: docker/build-push-action@v6
+        with: { context: backend }
+";
+    let recipe = "ARG LAST=prod\nFROM x AS prod\nFROM x AS dev\nFROM ${LAST} AS final\n";
+    let folder = checkout(&[("backend/Dockerfile", recipe), (".github/workflows/a.yml", workflow)]);
+    let scan = scan(folder.path());
+    assert_eq!((steps(&scan), mentions(&scan)), (vec![], vec![".github/workflows/a.yml:4".to_owned()]));
 }
 
 #[test]
@@ -260,8 +405,7 @@ fn a_text_that_is_too_large_is_not_dropped() {
 #[test]
 fn a_dockerfile_that_the_environments_file_names_may_have_any_name() {
     let folder = checkout(&[(".gitignore", "recipe.txt\n"), ("recipe.txt", RECIPE)]);
-    let served = [Served { dockerfile: "recipe.txt".to_owned(), stage: "prod".to_owned() }];
-    let scan = super::scan(folder.path(), &served).unwrap();
+    let scan = super::scan(folder.path(), &[served("recipe.txt")]).unwrap();
     assert_eq!(scan.dockerfiles[0].provides, Provides::AdminImage);
 }
 

@@ -8,7 +8,7 @@ use quill_admin_yaml::{Format, Node};
 use super::command::{Build, Named};
 use super::dockerfile::Dockerfile;
 use super::matrix::{Run, runs};
-use super::path::{is_yaml, joined, name};
+use super::path::{image as image_name, is_yaml, name};
 use super::served::Served;
 use super::target::Target;
 use super::yaml::{self, entries, get, items, text};
@@ -32,12 +32,8 @@ pub(super) struct Step {
     pub(super) uses: u64,
     /// The action, without its version.
     pub(super) action: String,
-    /// The Dockerfile's path in the checkout; `None` where that is known only when it runs.
-    pub(super) dockerfile: Option<String>,
-    /// The stage that it names.
-    pub(super) target: Target,
-    /// The last parts of the names of the images that it makes.
-    images: Vec<String>,
+    /// What it builds.
+    pub(super) build: Build,
     /// How certain it is to build.
     pub(super) kind: Kind,
 }
@@ -55,19 +51,12 @@ pub(super) enum Kind {
 
 impl Step {
     /// The stage that it is meant to build: the one that its image is named after, else the one that is
-    /// served from its Dockerfile, else any that is served.
-    pub(super) fn meant(&self, dockerfile: &Dockerfile, served: &[Served]) -> String {
-        let named = self.images.iter().find(|image| dockerfile.has(image));
-        let own = served.iter().find(|served| served.dockerfile == dockerfile.path);
-        let own =
-            own.or_else(|| served.iter().find(|served| dockerfile.has(&served.stage))).or(served.first());
-        named.cloned().or_else(|| own.map(|served| served.stage.clone())).unwrap_or_default()
-    }
-
-    /// What it builds, for a person who has to look.
-    pub(super) fn build(&self) -> Build {
-        let dockerfile = self.dockerfile.clone().map_or(Named::Unknown, Named::At);
-        Build { target: self.target.clone(), dockerfile, is_compose: false }
+    /// served from its Dockerfile, else any that is served; `None` if the Dockerfile has no such stage.
+    pub(super) fn meant(&self, dockerfile: &Dockerfile, served: &[Served]) -> Option<String> {
+        let named = self.build.images.iter().map(|image| image_name(image));
+        let own = served.iter().filter(|served| served.dockerfile == dockerfile.path).chain(served);
+        let stages = named.chain(own.map(|served| served.stage.as_str()));
+        stages.into_iter().find(|stage| dockerfile.stage(stage).is_some()).map(str::to_owned)
     }
 }
 
@@ -88,16 +77,17 @@ pub(super) fn steps(content: &str) -> Result<Vec<Step>, String> {
     for (_, job) in get(&document.top, "jobs").map(entries).unwrap_or_default() {
         let runs = runs(job);
         // A job can use a whole workflow, as a step uses an action.
-        for node in get(job, "steps").map(items).unwrap_or_default().iter().chain([job]) {
-            found.extend(runs.iter().filter_map(|run| step(node, run)));
+        let nodes = get(job, "steps").map(items).unwrap_or_default();
+        for node in nodes.iter().chain([job]) {
+            found.extend(runs.iter().filter_map(|run| step(node, nodes, run)));
         }
     }
-    let own = get(&document.top, "runs").and_then(|runs| get(runs, "steps"));
-    found.extend(own.map(items).unwrap_or_default().iter().filter_map(|node| step(node, &Run::default())));
+    let own = get(&document.top, "runs").and_then(|runs| get(runs, "steps")).map(items).unwrap_or_default();
+    found.extend(own.iter().filter_map(|node| step(node, own, &Run::default())));
     Ok(found)
 }
 
-fn step(node: &Node, run: &Run<'_>) -> Option<Step> {
+fn step(node: &Node, others: &[Node], run: &Run<'_>) -> Option<Step> {
     let uses = get(node, "uses")?;
     let action = text(uses)?.split('@').next().unwrap_or_default().to_owned();
     let with = get(node, "with").map(entries).unwrap_or_default();
@@ -107,27 +97,38 @@ fn step(node: &Node, run: &Run<'_>) -> Option<Step> {
     let input =
         |key: &str| given(key).map(|text| run.fill(text).trim().to_owned()).filter(|text| !text.is_empty());
     let kind = kind(&action, |key| given(key).is_some())?;
-    let context = input("context").map(|text| text.replace("{{defaultContext}}:", ""));
-    let dockerfile = match (input("file").or_else(|| input("dockerfile")), context) {
-        // The path starts at the checkout's root, where the action runs.
-        (Some(file), _) => joined("", &file),
-        (None, Some(context)) => joined(&context, "Dockerfile"),
-        (None, None) => (kind == Kind::LikeDockers).then(|| "Dockerfile".to_owned()),
+    let context = input("context");
+    let of_git = context.as_deref().and_then(|text| text.strip_prefix("{{defaultContext}}"));
+    let folder = of_git.map(|folder| folder.trim_start_matches(':')).or(context.as_deref());
+    let dockerfile = match (input("file").or_else(|| input("dockerfile")), folder) {
+        // In a context that git brings, the file is there, too.
+        (Some(file), Some(folder)) if of_git.is_some() || folder.contains("://") => {
+            Named::at(&[folder, &file])
+        }
+        // Otherwise its path starts at the checkout's root, where the action runs.
+        (Some(file), _) => Named::at(&[&file]),
+        (None, Some(folder)) => Named::at(&[folder, "Dockerfile"]),
+        (None, None) if kind == Kind::LikeDockers => Named::at(&["Dockerfile"]),
+        (None, None) => Named::Unknown,
     };
     // An entry of a matrix names the stage, or should.
     let of_matrix = given("target").is_some_and(|text| text.contains("matrix."));
-    let images = input("tags").unwrap_or_default();
-    let last = |tag: &str| {
-        let name = tag.trim().rsplit('/').next().unwrap_or_default();
-        name.split([':', '@']).next().unwrap_or_default().to_owned()
-    };
+    let tags = ["tags", "image", "images"].into_iter().filter_map(input).collect::<Vec<_>>().join("\n");
+    // The names that an action such as `docker/metadata-action` has made.
+    let id = tags.split_once("steps.").and_then(|(_, after)| after.split('.').next());
+    let maker = others.iter().find(|other| id.is_some() && get(other, "id").and_then(text) == id);
+    let made = maker.and_then(|maker| get(maker, "with")).and_then(|with| get(with, "images")).and_then(text);
+    let images = made.map_or(tags.clone(), |made| run.fill(made));
     Some(Step {
         line: run.line.filter(|_| of_matrix).unwrap_or(uses.place.line),
         uses: uses.place.line,
         action,
-        dockerfile,
-        target: input("target").map_or(Target::None, |target| Target::of(&target)),
-        images: images.split([',', '\n']).map(last).filter(|name| !name.is_empty()).collect(),
+        build: Build {
+            target: input("target").map_or(Target::None, |target| Target::of(&target)),
+            dockerfile,
+            images: images.split([',', '\n']).map(|name| name.trim().to_owned()).collect(),
+            is_compose: false,
+        },
         kind,
     })
 }
@@ -161,9 +162,9 @@ mod tests {
     use super::*;
 
     /// Line, Dockerfile, target.
-    fn seen(text: &str) -> Vec<(u64, Option<String>, Target)> {
+    fn seen(text: &str) -> Vec<(u64, Named, Target)> {
         let steps = steps(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        steps.into_iter().map(|step| (step.line, step.dockerfile, step.target)).collect()
+        steps.into_iter().map(|step| (step.line, step.build.dockerfile, step.build.target)).collect()
     }
 
     #[test]
@@ -194,11 +195,11 @@ jobs:
         with: { context: \"{{defaultContext}}:frontend\" }
 ";
         let named = |name: &str| Target::Named(name.to_owned());
-        let frontend = || Some("frontend/Dockerfile".to_owned());
+        let frontend = || Named::at(&["frontend", "Dockerfile"]);
         assert_eq!(
             seen(text),
             [
-                (9, Some("backend/Dockerfile".to_owned()), named("prod")),
+                (9, Named::at(&["backend/Dockerfile"]), named("prod")),
                 (12, frontend(), Target::None),
                 (22, frontend(), Target::None),
                 (22, frontend(), Target::None),
@@ -215,7 +216,7 @@ runs:
       with: { file: \"${{ inputs.file }}\", target: \"${{ inputs.target }}\" }
     - run: docker build .
 ";
-        assert_eq!(seen(text), [(3, None, Target::Varies)]);
+        assert_eq!(seen(text), [(3, Named::Unknown, Target::Varies)]);
         assert!(steps("jobs: [\n").is_err());
         assert_eq!(seen("- a list\n"), []);
     }
@@ -260,7 +261,7 @@ jobs:
     uses: ./.github/workflows/docker-build.yml
     with: { context: . }
 ";
-        assert_eq!(seen(text), [(3, Some("Dockerfile".to_owned()), Target::of("prod"))]);
+        assert_eq!(seen(text), [(3, Named::at(&["Dockerfile"]), Target::of("prod"))]);
     }
 
     #[test]
@@ -276,11 +277,12 @@ jobs:
             r.example/p/quill/admin:${{ github.sha }}
             r.example/p/quill/admin:latest
 ";
-        let served = [Served { dockerfile: "backend/Dockerfile".to_owned(), stage: "prod".to_owned() }];
+        let [dockerfile, stage, image] = ["backend/Dockerfile", "prod", "quill/backend"].map(str::to_owned);
+        let served = [Served { dockerfile, stage, image }];
         let dockerfile = Dockerfile::read("backend/Dockerfile", "FROM x AS prod\nFROM x AS admin\n", &served)
             .expect("read");
         let meant = |text: &str| steps(text).expect("read")[0].meant(&dockerfile, &served);
-        assert_eq!(meant(text), "admin");
-        assert_eq!(meant(&text.replace("quill/admin", "quill/backend")), "prod");
+        assert_eq!(meant(text).as_deref(), Some("admin"));
+        assert_eq!(meant(&text.replace("quill/admin", "quill/backend")).as_deref(), Some("prod"));
     }
 }
