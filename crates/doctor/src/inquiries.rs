@@ -476,7 +476,7 @@ impl Inquiries {
     /// Fails when they cannot be read.
     pub async fn granted_apart(&self, project: &ProjectId) -> Result<BTreeSet<&'static str>, Undecided> {
         let answer = about(&self.asked.granted_apart, project.as_str());
-        self.ask_in(project, &answer, role::BROWSER, |google| google.granted_in_project(project))
+        self.ask_in(project.as_str(), &answer, role::BROWSER, |google| google.granted_in_project(project))
             .await
             .cloned()
     }

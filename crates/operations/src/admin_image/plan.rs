@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use quill_admin_cloud::{
-    CloudError, CloudErrorKind, Difference, EnvValue, Job, JobSettings, Region, ResourceId, SecretRef,
+    CloudError, CloudErrorKind, Difference, EnvValue, Job, JobSettings, ResourceId, SecretRef,
 };
 use quill_admin_contract::image::{
     LABEL_ACTIONS, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE, annotation,
