@@ -8,9 +8,10 @@ use cloud_emulator::{Fault, FaultAction, Script, ServiceOutcome, Step};
 use insta::assert_snapshot;
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_e2e::doctor_fixture::{DoctorFixture, SERVICE, image};
-use quill_admin_e2e::{Finished as _, JOB, PROJECT, STATE_BUCKET, wait_until};
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, STATE_BUCKET, wait_until};
 use quill_admin_testkit::http::Request;
 use quill_admin_testkit::postgres::{Database, Generation};
+use quill_admin_testkit::registry::{Registry, TOKEN};
 use quill_admin_testkit::{needs_postgres, needs_registry};
 use serde_json::{Value, json};
 
@@ -71,10 +72,19 @@ fn deployed(environment: &DoctorFixture, image: &str, state: &str) {
     emulator.put_service(SERVICE, service).expect("a valid service");
 }
 
+/// Lets the second revision serve all requests.
+fn served(environment: &DoctorFixture) {
+    let emulator = &environment.world.emulator;
+    let mut service = emulator.get(SERVICE).expect("there is a service");
+    service["latestReadyRevision"] = json!(revision_name(2));
+    emulator.put_service(SERVICE, service).expect("a valid service");
+}
+
 /// Puts lines into the log of the second revision, a second apart; lines that begin with "@ " are Cloud Run's
 /// own.
 fn log_lines(environment: &DoctorFixture, lines: &[&str]) {
-    let begin: Timestamp = "2026-11-02T10:00:00Z".parse().expect("a time");
+    // Not older than what a log keeps.
+    let begin = Timestamp::now() - SignedDuration::from_hours(1);
     for (second, line) in (0..).zip(lines) {
         let log = if line.starts_with("@ ") { "varlog%2Fsystem" } else { "stderr" };
         let entry = json!({
@@ -130,6 +140,131 @@ fn the_admin_image_is_known_by_its_repository_its_digest_its_labels_and_its_log(
     assert_snapshot!(said.join("\n"));
     environment.make_healthy();
     assert_eq!(says(&environment, "backend-image", 0), healthy);
+}
+
+#[test]
+fn a_job_that_runs_the_backend_s_image_does_not_make_it_the_admin_image() {
+    let environment = environment!();
+    let own = own_image(&environment);
+    // Somebody has pinned the job to the backend's image.
+    environment.put_job("/template/template/containers/0/image", json!(own));
+    deployed(&environment, &own, "CONDITION_SUCCEEDED");
+    served(&environment);
+    let only = ["--only", "job-image,backend-image,backend-startup", "--json"];
+    let json = environment.doctor(only).output().exits(30).json();
+    let results: Vec<_> = results(&json).into_iter().collect();
+    let expected = [("backend-image", "healthy"), ("backend-startup", "healthy"), ("job-image", "problem")];
+    assert_eq!(results, expected.map(|(id, result)| (id.to_owned(), result.to_owned())));
+    // Nor where it does not start, for whatever reason.
+    failed(&environment, &own, &["ValueError: no", "@ Container called exit(1)."]);
+    assert!(says(&environment, "backend-image", 0).starts_with("  ✔"));
+    assert!(says(&environment, "backend-startup", 30).contains("exit code 1"));
+}
+
+#[test]
+fn a_revision_that_is_ready_is_never_given_another_image() {
+    let environment = environment!();
+    let first = own_image(&environment);
+    let labelled = environment.registry.push(BACKEND, "labelled", &image(&json!({"author": "somebody"})));
+    let labelled = backend(&environment, &labelled);
+    // The older revision could be gone back to.
+    let ready = json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"});
+    let one = json!({"containers": [{"image": first}], "conditions": [ready], "createTime": "2026-11-01T00:00:00Z"});
+    environment.world.emulator.put_revision(&revision_name(1), one).expect("a valid revision");
+    deployed(&environment, &labelled, "CONDITION_SUCCEEDED");
+    served(&environment);
+    assert_snapshot!(says(&environment, "backend-image", 0), @r"
+    ! backend-image    revision quill-backend-staging-00002-abc is ready, and its image is taken for the admin image: its labels say so
+        the admin image is never ready, so this is another image under its name, digest or labels; requests go to quill-backend-staging-00002-abc
+        since TIME
+        │ quill-backend-staging-00002-abc: 127.0.0.1:PORT/quill-medical-staging/quill/backend@sha256:DIGEST
+        next: push the backend's image to its own repository, without the admin image's labels, and deploy that
+        help: quill-admin doctor --explain backend-image
+    ");
+    let fix = environment.doctor(["--only", "backend-image", "--fix", "--yes"]).output().exits(0);
+    assert_eq!(changes(&environment, "PATCH"), 0, "{fix}");
+}
+
+#[test]
+fn an_index_without_our_platform_is_not_told_as_missing() {
+    let environment = environment!();
+    let arm = environment.registry.push(REPOSITORY, "arm", &image(&json!({"architecture": "arm64"})));
+    let index = environment.registry.push_index(REPOSITORY, "latest", &[(&arm, "linux", "arm64")]);
+    let admin = says(&environment, "admin-image", 30);
+    assert!(admin.contains("latest is for linux/arm64"), "{admin}");
+    assert!(!admin.contains("the registry has no image"), "{admin}");
+    let pinned = format!("{}@{index}", environment.image());
+    environment.put_job("/template/template/containers/0/image", json!(pinned));
+    let job = says(&environment, "job-image", 30);
+    assert!(job.contains("is for linux/arm64"), "{job}");
+    assert!(!job.contains("its image is gone"), "{job}");
+}
+
+#[test]
+fn the_backend_s_registry_is_asked_with_the_token_too() {
+    let environment = environment!();
+    // A registry of its own, which wants the token, and another that the environment does not name.
+    let registry = Registry::with_token();
+    let file = environment.world.home.read("environments.yaml");
+    let named = format!("{}/{BACKEND}", registry.address());
+    let from = file.split('"').find(|text| text.ends_with("/quill/backend")).expect("the backend's image");
+    environment.world.home.write("environments.yaml", &file.replace(from, &named));
+    environment.world.home.write("token", TOKEN);
+    let signed_in = || environment.doctor(["--only", "backend-image", "--access-token-file", "token"]);
+    let digest = registry.push(BACKEND, "main", &image(&json!({"config": {"Labels": {"a": "backend"}}})));
+    deployed(&environment, &format!("{named}@{digest}"), "CONDITION_FAILED");
+    let healthy = signed_in().output().exits(0);
+    assert!(healthy.stdout.contains("✔ backend-image"), "{healthy}");
+    let foreign = Registry::with_token();
+    let digest = foreign.push(BACKEND, "main", &image(&json!({})));
+    deployed(&environment, &format!("{}/{BACKEND}@{digest}", foreign.address()), "CONDITION_FAILED");
+    let undecided = signed_in().output().exits(31);
+    assert!(undecided.stdout.contains("the access token is not sent to"), "{undecided}");
+    assert!(!undecided.stdout.contains("quill-admin login"), "{undecided}");
+}
+
+#[test]
+fn a_log_that_was_read_in_part_proves_nothing_by_what_it_lacks() {
+    let environment = environment!();
+    let own = own_image(&environment);
+    failed(&environment, &own, &["starting"]);
+    let emulator = &environment.world.emulator;
+    // A search that takes a while.
+    emulator.set_empty_log_pages(2);
+    assert!(says(&environment, "backend-image", 0).starts_with("  ✔"));
+    // And one that does not end.
+    emulator.set_empty_log_pages(1000);
+    assert_snapshot!(says(&environment, "backend-image", 31), @r"
+    ? backend-image    could not be decided: revision quill-backend-staging-00002-abc is not ready, and its log was read only in part: Cloud Logging took too long to search all of it
+        next: look again in a minute
+        help: quill-admin doctor --explain backend-image
+    ");
+    let startup = says(&environment, "backend-startup", 30);
+    assert!(startup.contains("nothing in the part of its log that was read tells"), "{startup}");
+    assert!(startup.contains("│ its log was read only in part"), "{startup}");
+}
+
+#[test]
+fn a_service_whose_last_change_failed_is_not_healthy() {
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
+    let mut service = emulator.get(SERVICE).expect("there is a service");
+    service["terminalCondition"] = json!({
+        "type": "Ready", "state": "CONDITION_FAILED", "message": "Revision 'x' is not found. See more",
+    });
+    emulator.put_service(SERVICE, service.clone()).expect("a valid service");
+    assert_snapshot!(says(&environment, "backend-startup", 30), @r"
+    ✘ backend-startup  the last change of the service failed: Revision 'x' is not found
+        its newest revision quill-backend-staging-00001-abc is ready, and is not all that was asked for; requests go to quill-backend-staging-00001-abc
+        since TIME
+        next: put right what Cloud Run says, and deploy again
+        help: quill-admin doctor --explain backend-startup
+    ");
+    // The list of revisions lacks the one that the service names as its newest.
+    service["latestCreatedRevision"] = json!(revision_name(7));
+    emulator.put_service(SERVICE, service).expect("a valid service");
+    let undecided = says(&environment, "backend-image", 31);
+    assert!(undecided.contains("and its list lacks it"), "{undecided}");
 }
 
 #[test]
@@ -199,7 +334,7 @@ fn a_start_that_fails_is_explained_by_its_log() {
     // The failure is certain, even if its cause cannot be read.
     environment.world.emulator.deny_permissions(["logging.logEntries.list"]);
     let unread = says(&environment, "backend-startup", 30);
-    assert!(unread.contains("the cause is not known"), "{unread}");
+    assert!(unread.contains("the cause is not known: its log could not be read"), "{unread}");
     assert!(unread.contains("--role=roles/logging.viewer"), "{unread}");
     environment.make_healthy();
     assert_eq!(says(&environment, "backend-startup", 0), healthy);

@@ -280,6 +280,39 @@ fn what_is_healthy_is_left_alone_unless_forced() {
 }
 
 #[test]
+fn a_job_that_runs_the_backend_s_image_does_not_roll_it_back() {
+    let builds = builds!();
+    let _ = incident(&builds);
+    let newer = named(&builds, BACKEND, &push(&builds, BACKEND, "newer", "LABEL a=\"newer\"\n"));
+    let job = json!({"template": {"template": {"containers": [{"image": newer}]}}});
+    builds.world.emulator.put_job(JOB, job).expect("a valid job");
+    revision(&builds, 3, &newer, "SUCCEEDED");
+    service(&builds, &newer, 3, 3);
+    let nothing = restore(&builds, []).output().exits(0);
+    assert!(nothing.stdout.starts_with("✔ nothing to do"), "{nothing}");
+    // A newer revision that does not start is replaced by this one, and not by one of before.
+    revision(&builds, 4, &named(&builds, REPOSITORY, "latest"), "FAILED");
+    service(&builds, &named(&builds, REPOSITORY, "latest"), 4, 3);
+    let plan = restore(&builds, ["--dry-run", "--json"]).output().exits(0).json();
+    assert_eq!(plan["restore"]["image"], newer, "{plan:#}");
+    assert_eq!(changes(&builds), 0);
+
+    // A revision that is ready is left as it is, whatever its image is called.
+    let named_wrongly = named(&builds, REPOSITORY, &push(&builds, REPOSITORY, "x", "LABEL a=\"x\"\n"));
+    revision(&builds, 5, &named_wrongly, "SUCCEEDED");
+    service(&builds, &named_wrongly, 5, 5);
+    let refused = restore(&builds, []).output().exits(28);
+    assert_snapshot!(last_lines(&refused), @r"
+    error: revision quill-backend-staging-00005-XXX is ready, and a sign says that it is the admin image: it is from its repository; requests go to quill-backend-staging-00005-XXX
+     next: look which image it runs: what is ready is no admin image, whatever its name and labels say
+     next: to go back all the same: quill-admin restore-backend --force --env staging
+    ");
+    assert_eq!(changes(&builds), 0);
+    let forced = restore(&builds, ["--force", "--dry-run", "--json"]).output().exits(0).json();
+    assert_eq!(forced["restore"]["image"], newer, "{forced:#}");
+}
+
+#[test]
 fn a_tag_is_not_taken_for_what_it_was() {
     let builds = builds!();
     let digest = push(&builds, BACKEND, "main", "LABEL a=\"backend\"\n");

@@ -26,9 +26,10 @@ pub use google::{
 pub use job::{Job, LastChange};
 pub use model::{
     AuditEntries, AuditEntry, AuditLogging, CaMode, Condition, Confidential, DatabaseInstance, Ending,
-    Execution, LockInfo, LogBucket, LogEntry, LogPage, LogSink, LogSource, Member, Phase, Project, Readiness,
-    RecordQuery, Removal, Revision, RunError, RunJob, SecretVersion, SecretVersionState, ServerCa, Service,
-    Severity, SslMode, StartEntries, StartEntry, StartupProbe, StateLock, TaskResult,
+    Execution, LockInfo, LogBucket, LogEntry, LogExtent, LogPage, LogSink, LogSource, Member, Phase, Project,
+    Readiness, RecordQuery, Removal, Revision, RevisionLog, RunError, RunJob, SecretVersion,
+    SecretVersionState, ServerCa, Service, Severity, SslMode, StartEntries, StartEntry, StartupProbe,
+    StateLock, TaskResult,
 };
 pub use names::{
     ExecutionName, InvalidName, JobName, LogBucketName, ObjectName, ProjectId, Region, ResourceId,

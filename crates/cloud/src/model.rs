@@ -206,7 +206,7 @@ pub enum Removal {
 
 /// A Cloud Run service, as it was read.
 pub struct Service {
-    /// The image of its container, in the newest template.
+    /// The image of the container that gets its requests, in the newest template.
     pub image: String,
     /// The id of the revision made last.
     pub latest_created: String,
@@ -222,8 +222,6 @@ pub struct Service {
     pub serving: Vec<(String, i32)>,
     /// Whether the last change succeeded.
     pub readiness: Readiness,
-    /// The conditions that Cloud Run reports, one for each part.
-    pub conditions: Vec<Condition>,
     pub(crate) raw: Box<google_cloud_run_v2::model::Service>,
 }
 
@@ -238,7 +236,7 @@ impl std::fmt::Debug for Service {
 pub struct Revision {
     /// The id, which people call the revision's name.
     pub id: String,
-    /// The image of its container, as it was given: with a tag or a digest.
+    /// The image of the container that gets its requests, as it was given: with a tag or a digest.
     pub image: String,
     /// The time when it was created.
     pub created: Option<Timestamp>,
@@ -246,11 +244,32 @@ pub struct Revision {
     pub readiness: Readiness,
     /// The conditions that Cloud Run reports, one for each part.
     pub conditions: Vec<Condition>,
-    /// The port its container is to listen on.
+    /// The port that this container is to listen on.
     pub port: i32,
-    /// The probe that finds out whether the container has started. `None`: Cloud Run's default, which gives
+    /// The probe that finds out whether this container has started. `None`: Cloud Run's default, which gives
     /// it 4 minutes to listen.
     pub startup_probe: Option<StartupProbe>,
+}
+
+/// The end of a revision's log.
+#[derive(Debug, Clone)]
+pub struct RevisionLog {
+    /// The entries that were found, oldest first.
+    pub entries: Vec<LogEntry>,
+    /// How much of the log they are.
+    pub extent: LogExtent,
+}
+
+/// The part of a log that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogExtent {
+    /// All of it.
+    Whole,
+    /// As many of its last entries as were asked for.
+    End,
+    /// Less than that: Cloud Logging had not searched all of it when it was asked for the last time. What is
+    /// not in these entries may be in the log all the same.
+    Part,
 }
 
 impl Revision {

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use quill_admin_cloud::{
     AuditLogging, CloudError, CloudErrorKind, Credentials, DatabaseInstance, Execution, Google, Job,
-    LogBucket, LogBucketName, LogEntry, LogSink, Member, ObjectName, Project, ProjectId, Reply, Revision,
+    LogBucket, LogBucketName, LogSink, Member, ObjectName, Project, ProjectId, Reply, Revision, RevisionLog,
     SecretProject, SecretRef, SecretVersion, ServerCa, Service, SignIn, StateLock, TrustedHosts, role,
 };
-use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, split};
+use quill_admin_image::{Engine, ImageErrorKind, LATEST, Registry, RegistryImage, Repository, split};
 use quill_admin_operations::config::{Config, Environment};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::{Emit, Event};
@@ -33,7 +33,7 @@ const ENGINE_WITHIN: Duration = Duration::from_secs(5);
 const REGISTRY_WITHIN: Duration = Duration::from_secs(12);
 
 /// The number of last lines of a revision's log that are read: enough for a stack trace.
-const LOG_LINES: i32 = 200;
+const LOG_LINES: usize = 200;
 
 /// The answer to one question. A second check that asks waits for the answer to the first.
 type Answer<T> = OnceCell<Result<T, Undecided>>;
@@ -288,7 +288,7 @@ struct Asked {
     images: Answers<Option<RegistryImage>>,
     service: Answer<Service>,
     revisions: Answer<Vec<Revision>>,
-    revision_logs: Answers<Vec<LogEntry>>,
+    revision_logs: Answers<RevisionLog>,
     executions: Answer<Vec<Execution>>,
     all_executions: Answer<Vec<Execution>>,
     state_lock: Answer<Option<StateLock>>,
@@ -644,14 +644,16 @@ impl Inquiries {
             .await?)
     }
 
-    /// The last lines that one of its revisions has logged, oldest first. This takes one read of the
-    /// project's quota.
+    /// The end of the log of one of its revisions. This takes one read of the project's quota, and more where
+    /// Cloud Logging answers in parts.
     ///
     /// # Errors
     ///
     /// Fails when the log cannot be read.
-    pub async fn revision_log(&self, revision: &str) -> Result<Vec<LogEntry>, Undecided> {
-        let Some(backend) = &self.environment.backend else { return Ok(Vec::new()) };
+    pub async fn revision_log(&self, revision: &str) -> Result<RevisionLog, Undecided> {
+        let Some(backend) = &self.environment.backend else {
+            return Err(Undecided::new("the environments file names no backend"));
+        };
         let answer = about(&self.asked.revision_logs, revision);
         self.ask(&answer, role::LOG_VIEWER, |google| {
             google.revision_log(&backend.service, revision, LOG_LINES)
@@ -732,7 +734,7 @@ impl Inquiries {
     }
 
     /// The image of a name, in whichever repository it is; `None` if it is not there. The access token is
-    /// sent only to the environment's own registry.
+    /// sent only to the environment's own registries.
     ///
     /// # Errors
     ///
@@ -744,13 +746,22 @@ impl Inquiries {
         if repository == self.environment.image {
             return self.image(reference).await;
         }
-        let own = repository.registry() == self.environment.image.registry();
+        let own = self.environment.has_registry(repository.registry());
         let answer = about(&self.asked.images, name);
         let asks = async {
             let token = if own { self.session().await?.registry_token().await? } else { None };
             self.registry_image(&Registry::new(&repository, token.as_ref()), &repository, reference).await
         };
         answer.get_or_init(|| asks).await.clone()
+    }
+
+    /// The project that a repository belongs to: Google's registries name it first.
+    fn owner(&self, repository: &Repository) -> ProjectId {
+        let named = repository.path().split('/').next().filter(|_| {
+            let registry = repository.registry();
+            registry.ends_with("-docker.pkg.dev") || registry == "gcr.io" || registry.ends_with(".gcr.io")
+        });
+        named.and_then(|name| name.parse().ok()).unwrap_or_else(|| self.environment.job.project.clone())
     }
 
     /// Asks a registry, with a time limit.
@@ -762,11 +773,18 @@ impl Inquiries {
     ) -> Result<Option<RegistryImage>, Undecided> {
         match timeout(REGISTRY_WITHIN, registry.image(reference)).await {
             Ok(found) => found.map_err(|error| {
-                let denied = error.kind == quill_admin_image::ImageErrorKind::PermissionDenied
-                    && repository.registry() == self.environment.image.registry();
+                let kind = error.kind;
                 let mut undecided = Undecided::from(error);
-                if denied {
-                    undecided.advice = vec![self.grant(role::REGISTRY_READER)];
+                if matches!(kind, ImageErrorKind::PermissionDenied | ImageErrorKind::NotSignedIn) {
+                    let registry = repository.registry();
+                    if !self.environment.has_registry(registry) {
+                        undecided.advice = vec![format!(
+                            "the access token is not sent to {registry}: it is neither the registry of the admin \
+                             image nor that of \"backend.image\" in the environments file"
+                        )];
+                    } else if kind == ImageErrorKind::PermissionDenied {
+                        undecided.advice = vec![self.grant_in(&self.owner(repository), role::REGISTRY_READER)];
+                    }
                 }
                 undecided
             }),

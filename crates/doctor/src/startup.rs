@@ -16,7 +16,7 @@ mod platform;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use quill_admin_cloud::{LogEntry, LogSource, StartupProbe};
+use quill_admin_cloud::{LogEntry, LogExtent, LogSource, RevisionLog, StartupProbe};
 
 use platform::{DEFAULT_PROBE, NotLoaded, is_not_listening, not_loaded, signal, wants_another_platform};
 use quill_admin_operations::admin_image::recognise::{self, Sign};
@@ -24,8 +24,8 @@ use quill_admin_operations::admin_image::recognise::{self, Sign};
 /// The known facts about a revision that did not become ready.
 #[derive(Debug, Clone, Copy)]
 pub struct Startup<'a> {
-    /// The last lines of its log, oldest first; `None` where the log could not be read.
-    pub log: Option<&'a [LogEntry]>,
+    /// The end of its log; `None` where the log could not be read.
+    pub log: Option<&'a RevisionLog>,
     /// The reason that Cloud Run gives.
     pub reason: &'a str,
     /// The sign by which its image is the admin image, where it is.
@@ -87,9 +87,11 @@ pub enum Cause {
     },
     /// The program ended.
     Crash {
-        /// Its exit code, where Cloud Run tells.
-        exit: Option<i32>,
+        /// Its exit code.
+        exit: i32,
     },
+    /// The last thing that the program printed is an error of its own. Nothing says that it ended.
+    Error,
     /// The program was killed by a signal.
     Killed {
         /// The signal's number.
@@ -103,7 +105,10 @@ pub enum Cause {
     /// No container was started at all; Cloud Run says why.
     NoContainer,
     /// The log does not say why.
-    Unknown,
+    Unknown {
+        /// How much of the log that is; `None` where it could not be read.
+        read: Option<LogExtent>,
+    },
 }
 
 /// The way in which a migration failed.
@@ -199,6 +204,21 @@ const LOCKED: &[&str] = &[
     "deadlock detected",
 ];
 
+/// What programs print when they end after an error: shells, uvicorn and gunicorn.
+const LAST_WORDS: &[&str] = &[
+    "giving up",
+    "gave up",
+    "exiting",
+    "exited",
+    "aborting",
+    "shutting down",
+    "shutdown",
+    "startup failed",
+    "failed to boot",
+    "migration failed",
+    "migrations failed",
+];
+
 const TRACEBACK: &str = "Traceback (most recent call last):";
 /// The number of lines of evidence at most, so that it can be read at a glance.
 const EVIDENCE_LINES: usize = 8;
@@ -213,7 +233,7 @@ const SLOW_PART: f64 = 0.8;
 /// Finds out why a revision did not start.
 #[must_use]
 pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
-    let lines = lines(startup.log.unwrap_or_default());
+    let lines = lines(startup.log.map(|log| log.entries.as_slice()).unwrap_or_default());
     if let Some(line) = lines.iter().rev().find(|line| recognise::by_line(line.text).is_some()) {
         return Diagnosis { cause: Cause::AdminImage, evidence: shown(&[line]) };
     }
@@ -233,14 +253,15 @@ pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
         }
         // Both messages concern a container that ran: its last lines are the only evidence.
         let ran = is_not_listening(said);
-        let is_silent = startup.log.is_some() && !lines.iter().any(Line::is_container);
+        let read = startup.log.map(|log| log.extent);
+        let is_silent = read == Some(LogExtent::Whole) && !lines.iter().any(Line::is_container);
         if !ran && is_silent && !said.is_empty() && !said.contains("probe") {
             return Diagnosis { cause: Cause::NoContainer, evidence: vec![safe(said)] };
         }
         let cause = if ran {
             Cause::NotListening { port: number_after(said, "PORT=").or(startup.port) }
         } else {
-            Cause::Unknown
+            Cause::Unknown { read }
         };
         let from = last.len().saturating_sub(LAST_LINES);
         Diagnosis { cause, evidence: shown(&last[from..].iter().collect::<Vec<_>>()) }
@@ -317,43 +338,63 @@ fn attempt(startup: &Startup<'_>, lines: &[Line<'_>]) -> Option<Diagnosis> {
     let listening = lines.iter().rposition(|line| listens(line.text).is_some());
     // An error from before the server listened did not stop it.
     let rest = &lines[listening.map_or(0, |index| index + 1)..];
-    if let Some(diagnosis) = failed(rest, lines) {
+    let failure = lines.iter().rev().find(|line| line.text.contains("probe failed"));
+    let end = rest.iter().rev().find_map(|line| Some((line, ended(line.text)?)));
+    let error = failed(rest, lines);
+    // A server that has not ended goes on after an error in one request: what the probe gets from it counts.
+    if let (Some(listening), None) = (listening, &end)
+        && let Some(diagnosis) = probed(startup, &lines[listening], rest, failure, error.as_ref())
+    {
         return Some(diagnosis);
     }
-    if let Some(exit) = rest.iter().rev().find(|line| exit_code(line.text).is_some()) {
-        let said: Vec<_> = rest.iter().filter(|line| line.is_container()).collect();
-        let mut proof = said[said.len().saturating_sub(LAST_LINES)..].to_vec();
-        proof.push(exit);
-        return found(Cause::Crash { exit: exit_code(exit.text) }, &proof);
+    match error {
+        Some(Diagnosis { cause: Cause::Error, .. }) | None => {}
+        Some(error) => return Some(error),
     }
-    if let Some((line, signal)) = rest.iter().rev().find_map(|line| Some((line, signal(line.text)?))) {
+    if let Some((line, cause)) = end {
         let said: Vec<_> = rest.iter().filter(|line| line.is_container()).collect();
         let mut proof = said[said.len().saturating_sub(LAST_LINES)..].to_vec();
         proof.push(line);
-        return found(Cause::Killed { signal }, &proof);
+        return found(cause, &proof);
     }
-    let failure = lines.iter().rev().find(|line| line.text.contains("probe failed"));
+    slow(startup, lines, failure).or(error)
+}
+
+/// The cause that is in Cloud Run's note of the program's end.
+fn ended(line: &str) -> Option<Cause> {
+    let exit = exit_code(line).map(|exit| Cause::Crash { exit });
+    exit.or_else(|| signal(line).map(|signal| Cause::Killed { signal }))
+}
+
+/// Diagnoses a server that listens and has not ended, by where it listens and how it answers the probe. `rest`
+/// are the lines since it listened, and `error` is the last error among them.
+fn probed(
+    startup: &Startup<'_>,
+    listening: &Line<'_>,
+    rest: &[Line<'_>],
+    failure: Option<&Line<'_>>,
+    error: Option<&Diagnosis>,
+) -> Option<Diagnosis> {
+    let (address, port, everywhere) = listens(listening.text)?;
     let probed = startup
         .probe
         .and_then(|probe| u16::try_from(probe.port?).ok())
         .or_else(|| failure.and_then(|line| number_after(line.text, "on port ")))
         .or(startup.port);
-    if let Some(listening) = listening.map(|index| &lines[index]) {
-        let (address, port, everywhere) = listens(listening.text)?;
+    if let Some(probed) = probed.filter(|probed| port != *probed || !everywhere) {
         let proof: Vec<_> = [listening].into_iter().chain(failure).collect();
-        match probed {
-            Some(probed) if port != probed || !everywhere => {
-                return found(Cause::PortMismatch { listens: address, probed }, &proof);
-            }
-            _ => {}
-        }
-        let answer = lines.iter().rev().find_map(|line| Some((line, refusal(line.text)?)));
-        if let Some((line, status)) = answer {
-            let proof: Vec<_> = [listening, line].into_iter().chain(failure).collect();
-            return found(Cause::Unhealthy { status }, &proof);
-        }
+        return Some(Diagnosis {
+            cause: Cause::PortMismatch { listens: address, probed },
+            evidence: shown(&proof),
+        });
     }
-    slow(startup, lines, failure)
+    let (line, status) = rest.iter().rev().find_map(|line| Some((line, refusal(line.text)?)))?;
+    let mut evidence = shown(&[listening, line]);
+    // The error of the request that was answered in this way.
+    let error = error.filter(|_| status >= 500).map(|error| error.evidence.iter().cloned());
+    evidence.extend(error.into_iter().flatten().take(EVIDENCE_LINES - 3));
+    evidence.extend(shown(&failure.into_iter().collect::<Vec<_>>()));
+    Some(Diagnosis { cause: Cause::Unhealthy { status }, evidence })
 }
 
 /// The cause that Cloud Run names in a line, where it could not start the container's program.
@@ -405,9 +446,19 @@ fn failed(lines: &[Line<'_>], all: &[Line<'_>]) -> Option<Diagnosis> {
         if let Some(line) = lines.iter().rev().find(|line| line.text.starts_with("FAILED: ")) {
             return found(Cause::Migration(stopped(line.text)), &[line]);
         }
-        let told = lines.iter().rev().find_map(|line| Some((line, database(line.text)?)));
-        return told.and_then(|(line, kind)| found(Cause::Database(kind), &[line]));
+        let mut told = lines.iter().enumerate().rev();
+        let (at, kind) = told.find_map(|(at, line)| Some((at, database(line.text)?)))?;
+        return if goes_on(&lines[..at], &lines[at + 1..]) {
+            None
+        } else {
+            found(Cause::Database(kind), &[&lines[at]])
+        };
     };
+    // SQLAlchemy ends its messages, which hold whole statements, with a line of its own.
+    let message = error.iter().rposition(|line| line.text.starts_with("(Background on this error at"));
+    if goes_on(&lines[..trace.unwrap_or_default()], &error[message.unwrap_or_default() + 1..]) {
+        return None;
+    }
     // The error itself and the rest of its message.
     let mut proof: Vec<&Line<'_>> = vec![&error[0]];
     let message = error[1..].iter().take_while(|line| line.is_container() && continues(line.text));
@@ -420,7 +471,7 @@ fn failed(lines: &[Line<'_>], all: &[Line<'_>]) -> Option<Diagnosis> {
     if let Some(kind) = database(&text).or_else(|| python().filter(|_| through(CLIENTS))) {
         return found(Cause::Database(kind), &proof);
     }
-    let script = frames.iter().rev().find(|line| line.text.contains("/versions/"));
+    let script = frames.iter().rev().find(|line| is_migration(line.text));
     let upgrade = all.iter().rev().find(|line| line.text.contains("Running upgrade "));
     let parent = all.iter().rev().find(|line| line.text.contains("referenced from"));
     if let Some(parent) = parent.filter(|_| error[0].text.starts_with("KeyError")) {
@@ -436,13 +487,37 @@ fn failed(lines: &[Line<'_>], all: &[Line<'_>]) -> Option<Diagnosis> {
         let proof: Vec<_> = upgrade.into_iter().chain(script).chain(proof).collect();
         return found(Cause::Migration(kind), &proof);
     }
-    let exit = all.iter().rev().find(|line| exit_code(line.text).is_some());
+    let exit = lines.iter().rev().find_map(|line| Some((line, exit_code(line.text)?)));
     // The application's own line, not a library's.
     let at =
         frames.iter().rev().find(|line| line.text.contains("File \"") && !line.text.contains("-packages/"));
-    let exit_code = exit.and_then(|line| exit_code(line.text));
-    let proof: Vec<_> = at.into_iter().chain(proof).chain(exit).collect();
-    found(Cause::Crash { exit: exit_code }, &proof)
+    let proof: Vec<_> = at.into_iter().chain(proof).chain(exit.map(|(line, _)| line)).collect();
+    found(exit.map_or(Cause::Error, |(_, exit)| Cause::Crash { exit }), &proof)
+}
+
+/// Whether the program went on after an error, so that it is not what ended it: it printed something else than
+/// the rest of the error's message, what it had also printed before (as a loop does), and that it ends.
+fn goes_on(before: &[Line<'_>], after: &[Line<'_>]) -> bool {
+    let said = |line: &Line<'_>| line.text.replace(|c: char| c.is_ascii_digit(), "");
+    let again = |line: &Line<'_>| before.iter().any(|earlier| said(earlier) == said(line));
+    let mut after = after.iter().filter(|line| line.is_container());
+    after.any(|line| !continues(line.text) && !is_last_word(line.text) && !again(line))
+}
+
+/// Whether a program says with this line that it ends.
+fn is_last_word(line: &str) -> bool {
+    let line = line.to_lowercase();
+    LAST_WORDS.iter().any(|words| line.contains(words))
+}
+
+/// Whether a frame is in a script of Alembic: a file in a folder `versions` that is not a library's. The folder in
+/// which pyenv keeps interpreters has the same name.
+fn is_migration(frame: &str) -> bool {
+    let file = frame.split_once("File \"").and_then(|(_, rest)| rest.split_once('"'));
+    let folder = file.and_then(|(file, _)| file.rsplit_once('/')).map(|(folder, _)| folder);
+    folder.is_some_and(|folder| {
+        folder.ends_with("/versions") && !folder.contains("-packages/") && !folder.contains("/lib/python")
+    })
 }
 
 /// Whether a line continues the message of an error. A single word is a field that pydantic misses.

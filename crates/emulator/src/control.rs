@@ -81,6 +81,10 @@ async fn handle(cloud: &Arc<Cloud>, method: &str, path: &str, body: &[u8]) -> Re
             let clock = read(body)?;
             cloud.store.change(|state| state.clock = clock);
         }
+        ("PUT", "empty-log-pages", "") => {
+            let pages = read(body)?;
+            cloud.store.change(|state| state.empty_log_pages = pages);
+        }
         ("PUT", "denied", "") => {
             let denied = read(body)?;
             cloud.store.change(|state| state.denied = denied);

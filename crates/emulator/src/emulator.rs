@@ -385,6 +385,12 @@ impl Emulator {
         self.cloud.store.change(|state| state.denied = denied);
     }
 
+    /// Answers the next so many searches of a log with a page that has no entries, and a token to go on with: a
+    /// search that had no time to find anything ("entries.list", `nextPageToken`).
+    pub fn set_empty_log_pages(&self, pages: u32) {
+        self.cloud.store.change(|state| state.empty_log_pages = pages);
+    }
+
     /// Accepts this bearer token from now on, and none that was accepted before.
     pub fn set_token(&self, token: impl Into<String>) {
         self.cloud.tokens.set(token.into());

@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) scripts: BTreeMap<String, Script>,
     /// The permissions the caller does not have.
     pub(crate) denied: BTreeSet<String>,
+    /// The number of the next pages of log entries that are empty, each with a token to go on with.
+    pub(crate) empty_log_pages: u32,
     /// The time that answers tell.
     pub(crate) clock: Clock,
     pub(crate) outcomes: Outcomes,

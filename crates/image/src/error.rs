@@ -183,7 +183,10 @@ fn registry_kind(error: &OciDistributionError) -> (ImageErrorKind, String) {
             );
             (ImageErrorKind::Registry, told)
         }
-        E::ImageManifestNotFoundError(what) => (ImageErrorKind::NotFound, what.clone()),
+        // The registry has the index, and no image in it that could be read.
+        E::ImageManifestNotFoundError(_) => {
+            (ImageErrorKind::Registry, "it is an index that names no image".to_owned())
+        }
         E::RegistryError { envelope, .. } => {
             let message =
                 envelope.errors.iter().map(|error| error.message.clone()).collect::<Vec<_>>().join("; ");

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::manifest::{IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciManifest};
+use oci_client::client::{ClientConfig, ClientProtocol, linux_amd64_resolver};
+use oci_client::manifest::{IMAGE_MANIFEST_MEDIA_TYPE, ImageIndexEntry, OCI_IMAGE_MEDIA_TYPE, OciManifest};
 use oci_client::secrets::RegistryAuth;
 use oci_client::token_cache::RegistryTokenType;
 use oci_client::{Client, Reference, RegistryOperation};
@@ -109,18 +109,19 @@ impl Registry {
             protocol: if loopback { ClientProtocol::Http } else { ClientProtocol::Https },
             connect_timeout: Some(CONNECT_WITHIN),
             read_timeout: Some(ANSWER_WITHIN),
-            platform_resolver: Some(Box::new(oci_client::client::linux_amd64_resolver)),
+            platform_resolver: Some(Box::new(chosen)),
             user_agent: "quill-admin",
             ..ClientConfig::default()
         })
     }
 
-    /// The image of a tag or a digest, or `None`.
+    /// The image of a tag or a digest, or `None`. Of an index it is the image for [`crate::PLATFORM`], or else
+    /// the first one: its own platform then tells that it is for another.
     ///
     /// # Errors
     ///
-    /// Fails if the registry refuses the request or cannot be reached, or if its answer cannot be read. A
-    /// missing image is no error.
+    /// Fails if the registry refuses the request or cannot be reached, or if its answer cannot be read, or is an
+    /// index without any image. A missing image is no error.
     pub async fn image(&self, reference: &str) -> Result<Option<RegistryImage>, ImageError> {
         let name = self.name(reference);
         let doing = || format!("look for {name} in the registry");
@@ -321,4 +322,14 @@ impl Registry {
         *known = Some(SignedIn { client: client.clone(), until });
         Ok(client)
     }
+}
+
+/// The image of an index that is read. An index of one other platform is what an engine makes on a machine of that
+/// platform. Attestations are entries of an unknown platform ("Image attestation storage" of `BuildKit`).
+fn chosen(entries: &[ImageIndexEntry]) -> Option<String> {
+    let is_image = |entry: &&ImageIndexEntry| {
+        entry.platform.as_ref().is_none_or(|platform| platform.os.to_string() != "unknown")
+    };
+    let first = || entries.iter().find(is_image).map(|entry| entry.digest.clone());
+    linux_amd64_resolver(entries).or_else(first)
 }

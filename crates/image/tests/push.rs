@@ -88,6 +88,34 @@ async fn a_registry_takes_it_once_and_gives_it_back_as_it_is() {
 }
 
 #[tokio::test]
+async fn an_index_tells_the_platform_of_what_it_has() {
+    needs_registry!();
+    provider();
+    let server = Server::start();
+    let registry = Registry::new(&repository(&server.address()), None);
+    let pushed = |architecture: &str| {
+        server.push(PATH, architecture, &serde_json::json!({"os": "linux", "architecture": architecture}))
+    };
+    let (arm, amd, other) = (pushed("arm64"), pushed("amd64"), pushed("attestation"));
+    let attestation = (other.as_str(), "unknown", "unknown");
+    let (arm, amd) = ((arm.as_str(), "linux", "arm64"), (amd.as_str(), "linux", "amd64"));
+    for (images, platform) in
+        [(vec![attestation, arm], "linux/arm64"), (vec![attestation, arm, amd], "linux/amd64")]
+    {
+        let digest = server.push_index(PATH, "index", &images);
+        for reference in ["index", digest.as_str()] {
+            let found = registry.image(reference).await.expect("asked").expect("it is there");
+            assert_eq!(found.platform, platform);
+        }
+    }
+    // The registry has it, so it is not missing.
+    server.push_index(PATH, "index", &[attestation]);
+    let error = registry.image("index").await.expect_err("no image");
+    assert_eq!(error.kind, ImageErrorKind::Registry, "{error}");
+    assert!(registry.image("nothing").await.expect("asked").is_none());
+}
+
+#[tokio::test]
 async fn an_engine_pulls_and_runs_it() {
     needs_docker!();
     needs_registry!();

@@ -200,6 +200,29 @@ impl Registry {
         sha256(&manifest)
     }
 
+    /// Pushes an index under a tag, with images that were pushed to the same repository before: the digest, the
+    /// operating system and the architecture of each. Returns the index's digest.
+    pub fn push_index(&self, repository: &str, tag: &str, images: &[(&str, &str, &str)]) -> String {
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        let entries: Vec<Value> = images
+            .iter()
+            .map(|(digest, os, architecture)| {
+                let image = self.ask("GET", &format!("/v2/{repository}/manifests/{digest}")).expect(200);
+                serde_json::json!({
+                    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                    "digest": digest,
+                    "size": image.body.len(),
+                    "platform": {"os": os, "architecture": architecture},
+                })
+            })
+            .collect();
+        let index = serde_json::json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries});
+        let index = index.to_string();
+        let path = format!("/v2/{repository}/manifests/{tag}");
+        self.send(Request::new("PUT", &path).body(media_type, index.as_str())).expect(201);
+        sha256(&index)
+    }
+
     /// Deletes an image, as a clean-up may while a job still names it.
     pub fn delete(&self, repository: &str, digest: &str) {
         self.ask("DELETE", &format!("/v2/{repository}/manifests/{digest}")).expect(202);

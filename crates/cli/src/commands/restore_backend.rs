@@ -32,8 +32,11 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     let mut found = candidate::look(&session).await?;
     if let Some(source) = &source {
         found.candidate = Some(source.candidate(backend));
-    } else if found.healthy && !args.force {
-        return Ok(reporter.restored(&environment, &found.service, false));
+    } else if !args.force {
+        if found.healthy {
+            return Ok(reporter.restored(&environment, &found.service, false));
+        }
+        found.is_certain(&environment)?;
     }
     let Some(mut candidate) = found.candidate.clone() else {
         return Err(candidate::no_candidate(&environment, found.passed_over));

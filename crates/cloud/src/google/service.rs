@@ -8,10 +8,15 @@ use google_cloud_run_v2::model;
 use google_cloud_run_v2::model::TrafficTargetAllocationType;
 use google_cloud_run_v2::model::probe::ProbeType;
 
+use super::search::Search;
 use super::{Google, Reply, convert};
 use crate::error::CloudError;
-use crate::model::{LogEntry, Readiness, Revision, Service, StartupProbe};
+use crate::model::{LogExtent, Readiness, Revision, RevisionLog, Service, StartupProbe};
 use crate::names::ServiceName;
+
+/// The greatest number of pages of a revision's log that one call reads. The whole project shares 60 reads a
+/// minute.
+const LOG_PAGES: usize = 5;
 
 impl Google {
     /// The current service.
@@ -70,7 +75,8 @@ impl Google {
             // The name belongs to the old revision: Cloud Run gives the next one another.
             template.revision.clear();
             template.annotations.insert(note.0.to_owned(), note.1);
-            if let Some(container) = template.containers.first_mut() {
+            let serving = serving(&template.containers);
+            if let Some(container) = serving.and_then(|index| template.containers.get_mut(index)) {
                 image.clone_into(&mut container.image);
             }
             let mask = google_cloud_wkt::FieldMask::default().set_paths(["template"]);
@@ -105,7 +111,8 @@ impl Google {
         })
     }
 
-    /// The last lines that a revision logged, oldest first. A call takes one read of the quota.
+    /// The last entries that a revision logged. A call takes one read of the quota for each page, and at most
+    /// five: a page may be empty although there is more to search.
     ///
     /// # Errors
     ///
@@ -114,30 +121,33 @@ impl Google {
         &'a self,
         service: &'a ServiceName,
         id: &'a str,
-        lines: i32,
-    ) -> Reply<'a, Result<Vec<LogEntry>, CloudError>> {
+        lines: usize,
+    ) -> Reply<'a, Result<RevisionLog, CloudError>> {
         Box::pin(async move {
             let filter = format!(
                 "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"{}\" AND \
                  resource.labels.revision_name=\"{id}\"",
                 service.service
             );
-            let request = self
-                .logging
-                .list_log_entries()
-                .set_resource_names([format!("projects/{}", service.project)])
-                .set_filter(filter)
-                .set_order_by("timestamp desc")
-                .set_page_size(lines);
-            let page = self
-                .policy
-                .poll(request)
-                .send()
-                .await
-                .map_err(|error| CloudError::new("read the revision's log", &error))?;
-            let mut entries: Vec<_> = page.entries.into_iter().filter_map(convert::log_entry).collect();
+            let place = format!("projects/{}", service.project);
+            let doing = "read the revision's log";
+            let search = Search { place: &place, filter: &filter, doing, first: lines, pages: LOG_PAGES };
+            let mut entries = Vec::new();
+            let more = self
+                .search(search, |page| {
+                    entries.extend(page.into_iter().filter_map(convert::log_entry));
+                    entries.len() >= lines
+                })
+                .await?;
+            let extent = match (more, entries.len()) {
+                (_, found) if found > lines => LogExtent::End,
+                (false, _) => LogExtent::Whole,
+                (true, found) if found == lines => LogExtent::End,
+                (true, _) => LogExtent::Part,
+            };
+            entries.truncate(lines);
             entries.reverse();
-            Ok(entries)
+            Ok(RevisionLog { entries, extent })
         })
     }
 }
@@ -146,8 +156,17 @@ fn id(name: &str) -> String {
     name.rsplit('/').next().unwrap_or(name).to_owned()
 }
 
+/// The container that gets the requests: where there are several, the one that names a port ("Deploying multiple
+/// containers to a service"). The others run beside it.
+fn serving(containers: &[model::Container]) -> Option<usize> {
+    let named = containers.iter().position(|container| !container.ports.is_empty());
+    named.or_else(|| (!containers.is_empty()).then_some(0))
+}
+
 fn convert_service(service: model::Service) -> Service {
-    let container = service.template.as_ref().and_then(|template| template.containers.first());
+    let containers =
+        service.template.as_ref().map(|template| template.containers.as_slice()).unwrap_or_default();
+    let container = serving(containers).map(|index| &containers[index]);
     let latest = |target: &model::TrafficTarget| {
         target.r#type == TrafficTargetAllocationType::Latest && target.percent == 100
     };
@@ -164,7 +183,6 @@ fn convert_service(service: model::Service) -> Service {
         generation: service.generation,
         reconciling: service.reconciling,
         readiness: Readiness::of(service.terminal_condition.as_ref()),
-        conditions: convert::conditions(&service.conditions),
         // No target at all means that all traffic goes to the latest.
         traffic_to_latest: service.traffic.is_empty() || service.traffic.iter().any(latest),
         raw: Box::new(service),
@@ -173,7 +191,7 @@ fn convert_service(service: model::Service) -> Service {
 
 fn convert_revision(revision: &model::Revision) -> Revision {
     let ready = revision.conditions.iter().find(|condition| condition.r#type == "Ready");
-    let container = revision.containers.first();
+    let container = serving(&revision.containers).map(|index| &revision.containers[index]);
     let port = container.and_then(|container| container.ports.first()).map(|port| port.container_port);
     Revision {
         id: id(&revision.name),

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use cloud_emulator::{Builder, Emulator, Fault, FaultAction, Script, SecretVersionState as Secret, Step};
 use jiff::Timestamp;
 use quill_admin_cloud::{
-    CloudErrorKind, Credentials, Endpoints, Google, JobName, LockInfo, ObjectName, Phase, ProjectId,
-    Readiness, Removal, ResourceId, RunJob, SecretVersionState, ServiceName, SignIn, SignInOptions, SslMode,
-    TrustedHosts,
+    CloudErrorKind, Credentials, Endpoints, Google, JobName, LockInfo, LogExtent, ObjectName, Phase,
+    ProjectId, Readiness, Removal, ResourceId, RunJob, SecretVersionState, ServiceName, SignIn,
+    SignInOptions, SslMode, TrustedHosts,
 };
 use serde_json::{Value, json};
 
@@ -251,13 +251,70 @@ async fn a_revision_says_what_failed_and_how_it_was_asked() {
     let service = json!({
         "template": {"containers": [{"image": "h/p/admin:1"}]},
         "terminalCondition": {"type": "Ready", "state": "CONDITION_FAILED", "message": "not ready"},
-        "conditions": [{"type": "RoutesReady", "state": "CONDITION_PENDING"}],
     });
     world.emulator.put_service(SERVICE, service).expect("put");
     let service = world.google.service(&service_name()).await.expect("there");
     assert_eq!(service.readiness, Readiness::Failed { reason: "not ready".to_owned() });
-    let conditions: Vec<_> = service.conditions.iter().map(|one| (&*one.kind, &one.readiness)).collect();
-    assert_eq!(conditions, [("RoutesReady", &Readiness::Pending)]);
+}
+
+#[tokio::test]
+async fn the_container_that_gets_the_requests_is_the_one_with_a_port() {
+    let world = World::start().await;
+    let proxy =
+        json!({"name": "proxy", "image": "h/p/proxy:1", "startupProbe": {"tcpSocket": {"port": 6000}}});
+    let backend = json!({"name": "backend", "image": "h/p/backend:1", "ports": [{"containerPort": 8000}]});
+    let containers = json!([proxy, backend]);
+    let revision = json!({"containers": containers});
+    world.emulator.put_revision(&format!("{SERVICE}/revisions/backend-1"), revision).expect("put");
+    let revision = world.google.revision(&service_name(), "backend-1").await.expect("there");
+    assert_eq!((&*revision.image, revision.port), ("h/p/backend:1", 8000));
+    assert_eq!(revision.startup_probe, None);
+    let service = json!({"template": {"containers": containers}});
+    world.emulator.put_service(SERVICE, service).expect("put");
+    let service = world.google.service(&service_name()).await.expect("there");
+    assert_eq!(service.image, "h/p/backend:1");
+    // The image is written where it was read.
+    let note = ("note", "1".to_owned());
+    world.google.change_service_image(&service, "h/p/backend:2", note).await.expect("changed");
+    let changed = world.emulator.get(SERVICE).expect("there");
+    let images =
+        ["0", "1"].map(|index| changed.pointer(&format!("/template/containers/{index}/image")).cloned());
+    assert_eq!(images, [Some(json!("h/p/proxy:1")), Some(json!("h/p/backend:2"))]);
+}
+
+#[tokio::test]
+async fn a_log_of_a_revision_tells_how_much_of_it_was_read() {
+    let world = World::start().await;
+    // Not older than what a log keeps.
+    let begin = Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    for second in 0..3 {
+        let entry = json!({
+            "logName": "projects/project/logs/run.googleapis.com%2Fstderr",
+            "resource": {"type": "cloud_run_revision", "labels": {
+                "project_id": "project", "service_name": "backend", "revision_name": "backend-1",
+                "location": "europe-west2",
+            }},
+            "timestamp": (begin + jiff::SignedDuration::from_secs(second)).to_string(),
+            "textPayload": format!("line {second}"),
+        });
+        world.emulator.put_log_entry(entry).expect("put");
+    }
+    let read = async |lines: usize| {
+        let log = world.google.revision_log(&service_name(), "backend-1", lines).await.expect("a log");
+        let lines: Vec<String> = log.entries.into_iter().map(|entry| entry.message).collect();
+        (lines.join(", "), log.extent)
+    };
+    assert_eq!(read(200).await, ("line 0, line 1, line 2".to_owned(), LogExtent::Whole));
+    assert_eq!(read(3).await, ("line 0, line 1, line 2".to_owned(), LogExtent::Whole));
+    assert_eq!(read(2).await, ("line 1, line 2".to_owned(), LogExtent::End));
+    // A page without entries and with a token is not the end of a log.
+    world.emulator.set_empty_log_pages(2);
+    assert_eq!(read(2).await, ("line 1, line 2".to_owned(), LogExtent::End));
+    // The search has an end.
+    let calls = world.emulator.calls().len();
+    world.emulator.set_empty_log_pages(1000);
+    assert_eq!(read(2).await, (String::new(), LogExtent::Part));
+    assert_eq!(world.emulator.calls().len() - calls, 5);
 }
 
 #[tokio::test]

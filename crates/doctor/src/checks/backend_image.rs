@@ -4,7 +4,8 @@
 //! To add a sign of the admin image: `admin_image/recognise.rs` of the crate `operations`.
 
 use jiff::Timestamp;
-use quill_admin_cloud::{CloudErrorKind, Readiness, Revision, Service};
+use quill_admin_cloud::{CloudErrorKind, LogExtent, Readiness, Revision, Service};
+use quill_admin_contract::ExitCode;
 use quill_admin_operations::admin_image::recognise::{AdminImage, Sign};
 use quill_admin_operations::backend::{candidate, rollout};
 use quill_admin_operations::error::CliError;
@@ -24,6 +25,10 @@ pub(crate) const CHECK: Check = Check {
     needs: &["project"],
     scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
+
+/// The reason why nothing follows from the absence of a line in a log.
+pub(super) const IN_PART: &str =
+    "its log was read only in part: Cloud Logging took too long to search all of it";
 
 /// The newest revision of the backend's service.
 pub(super) struct Newest<'a> {
@@ -64,9 +69,16 @@ pub(super) async fn newest(inquiries: &Inquiries) -> Result<Result<Newest<'_>, R
         Err(undecided) => return Err(undecided),
     };
     let revisions = revisions?;
-    let Some(revision) = revisions.iter().find(|revision| revision.id == service.latest_created) else {
+    if service.latest_created.is_empty() {
         let what = format!("the service {} has no revision", name.service);
         return Ok(Err(Finding::problem(what, "it has never been deployed").into()));
+    }
+    // The list is read apart from the service: it can be from before a deploy, or from after a clean-up.
+    let Some(revision) = revisions.iter().find(|revision| revision.id == service.latest_created) else {
+        let (service, newest) = (&name.service, &service.latest_created);
+        let what =
+            format!("the service {service} names {newest} as its newest revision, and its list lacks it");
+        return Err(Undecided::new(what).advice("look again in a minute"));
     };
     Ok(Ok(Newest { service, revision }))
 }
@@ -101,9 +113,11 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
     let Some(why) = why else {
         return Ok(Report::healthy(format!("{}, revision {}", short(&revision.image), revision.id)));
     };
+    if ready {
+        return Ok(doubtful(&newest, why).into());
+    }
     // The lines of the log are added because people know the mistake by them.
     if evidence.len() == 1
-        && !ready
         && let Ok(Some(lines)) = said(inquiries, revision).await
     {
         evidence.extend(lines);
@@ -122,12 +136,37 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         .into())
 }
 
+/// A finding about a revision that is taken for the admin image and is ready, which the admin image never is. To
+/// replace it by another one could end what serves, so there is no fix.
+fn doubtful(Newest { service, revision }: &Newest<'_>, why: Sign) -> Finding {
+    Finding::warning(
+        format!("revision {} is ready, and its image is taken for the admin image: {why}", revision.id),
+        format!(
+            "the admin image is never ready, so this is another image under its name, digest or labels; {}",
+            candidate::requests(service)
+        ),
+    )
+    .since(revision.created)
+    .evidence([format!("{}: {}", revision.id, revision.image)])
+    .advice(
+        "push the backend's image to its own repository, without the admin image's labels, and deploy that",
+    )
+}
+
 /// The lines of a revision's log that prove that it is the admin image.
 async fn said(inquiries: &Inquiries, revision: &Revision) -> Result<Option<Vec<String>>, Undecided> {
     let log = inquiries.revision_log(&revision.id).await.map_err(Undecided::blocks_nothing)?;
     let startup = Startup { log: Some(&log), reason: "", admin_image: None, probe: None, port: None };
     let Diagnosis { cause, evidence } = startup::diagnose(&startup);
-    Ok((cause == Cause::AdminImage).then_some(evidence))
+    match (cause, log.extent) {
+        (Cause::AdminImage, _) => Ok(Some(evidence)),
+        (_, LogExtent::Whole | LogExtent::End) => Ok(None),
+        (_, LogExtent::Part) => {
+            Err(Undecided::new(format!("revision {} is not ready, and {IN_PART}", revision.id))
+                .advice("look again in a minute")
+                .blocks_nothing())
+        }
+    }
 }
 
 /// The sign by which an image is the admin image; `None` if it is not.
@@ -177,6 +216,15 @@ impl Fix for RestoreBackend {
 
 async fn plan_restore(Site { inquiries, session }: Site<'_>) -> Result<Plan, CliError> {
     let mut found = candidate::look(session).await?;
+    found.is_certain(&inquiries.environment)?;
+    if found.healthy {
+        let now = &found.service.latest_ready;
+        return Err(CliError::new(
+            ExitCode::CloudFailed,
+            format!("revision {now} is ready by now, and is not the admin image: the service is as it was"),
+        )
+        .hint("look again"));
+    }
     let Some(candidate) = found.candidate.take() else {
         return Err(candidate::no_candidate(&inquiries.environment, found.passed_over));
     };

@@ -3,12 +3,12 @@
 //!
 //! To add a cause: `startup.rs`, and its advice below where the log alone does not help.
 
-use quill_admin_cloud::{Readiness, Revision, Service};
+use quill_admin_cloud::{LogExtent, Readiness, Revision, Service};
 use quill_admin_operations::backend::{candidate, verdict};
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::hints;
 
-use super::backend_image::{Newest, is_admin_image, newest};
+use super::backend_image::{IN_PART, Newest, is_admin_image, newest};
 use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
 use crate::inquiries::Inquiries;
@@ -29,10 +29,15 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
     };
     let Newest { service, revision } = &newest;
     let reason = match &revision.readiness {
-        Readiness::Ready if !service.reconciling && !is_asked(service, revision) => {
-            return Ok(left_behind(service, revision, &inquiries.environment).into());
+        Readiness::Ready => {
+            return Ok(match &service.readiness {
+                Readiness::Failed { reason } => not_applied(&newest, reason).into(),
+                _ if !service.reconciling && !is_asked(service, revision) => {
+                    left_behind(service, revision, &inquiries.environment).into()
+                }
+                _ => Report::healthy(format!("{} is ready", revision.id)),
+            });
         }
-        Readiness::Ready => return Ok(Report::healthy(format!("{} is ready", revision.id))),
         Readiness::Pending => {
             let what = format!("revision {} is still starting", revision.id);
             let finding = Finding::warning(what, candidate::requests(service)).since(revision.created);
@@ -50,7 +55,7 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
     let probe = revision.startup_probe.as_ref();
     let port = u16::try_from(revision.port).ok().filter(|port| *port != 0);
     let Diagnosis { cause, evidence } =
-        startup::diagnose(&Startup { log: log.as_deref(), reason, admin_image, probe, port });
+        startup::diagnose(&Startup { log: log.as_ref(), reason, admin_image, probe, port });
     let mut finding = Finding::problem(
         format!("revision {} does not start: {}", revision.id, cause.words()),
         format!("{}; {}", cause.explanation(), candidate::requests(service)),
@@ -60,6 +65,9 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         finding = finding.evidence([verdict::summary(reason)]);
     }
     finding = finding.evidence(evidence);
+    if log.is_some_and(|log| log.extent == LogExtent::Part) {
+        finding = finding.evidence([IN_PART.to_owned()]);
+    }
     for advice in advice(inquiries, &cause, revision) {
         finding = finding.advice(advice);
     }
@@ -94,6 +102,21 @@ fn left_behind(service: &Service, revision: &Revision, environment: &Environment
     to_latest.into_iter().fold(finding, Finding::advice)
 }
 
+/// A finding about a service whose last change failed although its newest revision is ready: requests may still
+/// go where they went before, or the change may have made no revision.
+fn not_applied(Newest { service, revision }: &Newest<'_>, reason: &str) -> Finding {
+    Finding::problem(
+        format!("the last change of the service failed: {}", verdict::summary(reason)),
+        format!(
+            "its newest revision {} is ready, and is not all that was asked for; {}",
+            revision.id,
+            candidate::requests(service)
+        ),
+    )
+    .since(revision.created)
+    .advice("put right what Cloud Run says, and deploy again")
+}
+
 /// The commands to type.
 fn advice(inquiries: &Inquiries, cause: &Cause, revision: &Revision) -> Vec<String> {
     let environment: &Environment = &inquiries.environment;
@@ -122,7 +145,8 @@ fn advice(inquiries: &Inquiries, cause: &Cause, revision: &Revision) -> Vec<Stri
         | Cause::PortMismatch { .. }
         | Cause::Unhealthy { .. }
         | Cause::Crash { .. }
+        | Cause::Error
         | Cause::NoContainer
-        | Cause::Unknown => vec![whole],
+        | Cause::Unknown { .. } => vec![whole],
     }
 }

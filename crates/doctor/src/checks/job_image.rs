@@ -1,7 +1,7 @@
 //! The check `job-image`: the job runs an image that `build` has deployed, and that the registry has.
 
 use quill_admin_cloud::JobSettings;
-use quill_admin_image::{digest, split};
+use quill_admin_image::{PLATFORM, digest, split};
 use quill_admin_operations::actions;
 use quill_admin_operations::admin_image::deployed_actions::{Deployed, Own};
 use quill_admin_operations::config::Application;
@@ -62,6 +62,10 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
     if let Some(digest) = digest {
         if inquiries.environment.image.has(&job.image) {
             match inquiries.image(digest).await {
+                Ok(Some(image)) if image.platform != PLATFORM => findings.push(wrong(
+                    format!("the job's image {} is for {}", job.image, image.platform),
+                    "Cloud Run runs linux/amd64 only: the container does not start",
+                )),
                 Ok(Some(_)) => {}
                 Ok(None) => findings.push(wrong(
                     format!("the registry has no image {}", job.image),

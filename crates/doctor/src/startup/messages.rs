@@ -2,6 +2,8 @@
 //!
 //! To add a cause: its arms in `words` and `explanation`; `startup.rs` says what else it needs.
 
+use quill_admin_cloud::LogExtent;
+
 use super::{Cause, Database, Migration, platform};
 
 impl Cause {
@@ -26,8 +28,8 @@ impl Cause {
                 took.as_secs_f64(),
                 allowed.as_secs_f64()
             ),
-            Self::Crash { exit: Some(code) } => format!("the program ended with exit code {code}"),
-            Self::Crash { exit: None } => "the program ended with an error".to_owned(),
+            Self::Crash { exit } => format!("the program ended with exit code {exit}"),
+            Self::Error => "the last thing that it printed is an error".to_owned(),
             Self::Killed { signal } => match platform::name(*signal) {
                 Some(name) => format!("the program was killed by signal {signal} ({name})"),
                 None => format!("the program was killed by signal {signal}"),
@@ -35,7 +37,15 @@ impl Cause {
             Self::NotListening { port: Some(port) } => format!("it did not listen on port {port} in time"),
             Self::NotListening { port: None } => "it did not listen on its port in time".to_owned(),
             Self::NoContainer => "Cloud Run did not start its container".to_owned(),
-            Self::Unknown => "the cause is not known: nothing in its log tells".to_owned(),
+            Self::Unknown { read } => format!(
+                "the cause is not known: {}",
+                match read {
+                    Some(LogExtent::Whole) => "nothing in its log tells",
+                    Some(LogExtent::End) => "nothing in the last lines of its log tells",
+                    Some(LogExtent::Part) => "nothing in the part of its log that was read tells",
+                    None => "its log could not be read",
+                }
+            ),
         }
     }
 
@@ -76,11 +86,11 @@ impl Cause {
                 "the server has to listen on all addresses (0.0.0.0) and on the port in the variable PORT before the \
                  time is up; its last lines say how far it came"
             }
-            Self::Crash { .. } => "the error is the application's own; the lines say where",
+            Self::Crash { .. } | Self::Error => "the error is the application's own; the lines say where",
             Self::NoContainer => {
                 "Cloud Run says why; in most cases its image, a secret or an account is missing, or may not be used"
             }
-            Self::Unknown => "read all of its log",
+            Self::Unknown { .. } => "read all of its log",
         }
     }
 }

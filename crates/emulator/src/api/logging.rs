@@ -85,6 +85,18 @@ struct PageToken {
     descending: bool,
 }
 
+impl PageToken {
+    /// The token of the page before the first.
+    fn before_all(filter: &str, descending: bool) -> Self {
+        let timestamp = if descending { Timestamp::MAX } else { Timestamp::MIN };
+        Self { timestamp, insert_id: String::new(), filter: filter.to_owned(), descending }
+    }
+
+    fn encoded(&self) -> String {
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
 fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let request = call.read("google.logging.v2.ListLogEntriesRequest", "")?;
     let sources = sources(&request)?;
@@ -131,6 +143,12 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
                 return Err(denied());
             }
         }
+        if state.empty_log_pages > 0 {
+            state.empty_log_pages -= 1;
+            let next = token.unwrap_or_else(|| PageToken::before_all(&text_of_filter, descending));
+            let reply = json!({"nextPageToken": next.encoded()});
+            return Ok(Reply::new("google.logging.v2.ListLogEntriesResponse", reply));
+        }
         let now = Timestamp::now();
         let shown = sources
             .iter()
@@ -166,8 +184,7 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
                 filter: text_of_filter.clone(),
                 descending,
             };
-            let token = serde_json::to_vec(&token).unwrap_or_default();
-            reply["nextPageToken"] = json!(URL_SAFE_NO_PAD.encode(token));
+            reply["nextPageToken"] = json!(token.encoded());
         }
         if !found.is_empty() {
             reply["entries"] = found.iter().map(|entry| entry.json.clone()).collect();

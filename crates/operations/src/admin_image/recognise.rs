@@ -48,7 +48,7 @@ impl fmt::Display for Sign {
 #[derive(Debug)]
 pub struct AdminImage {
     repository: Repository,
-    /// The digest that the job is pinned to.
+    /// The digest that the job is pinned to, where its image is from the repository.
     deployed: Option<String>,
     /// Digests of its manifests and configurations.
     digests: Vec<String>,
@@ -56,10 +56,12 @@ pub struct AdminImage {
 
 impl AdminImage {
     /// Describes the admin image of this repository; `deployed` is the name of the image that the job runs,
-    /// where there is a job.
+    /// where there is a job. Somebody may have given the job another image, such as the backend's: the digest
+    /// counts only where the name is one of the repository's. An admin image that was pushed elsewhere is known
+    /// by its labels.
     #[must_use]
     pub fn new(repository: &Repository, deployed: Option<&str>) -> Self {
-        let deployed = deployed.and_then(digest).map(str::to_owned);
+        let deployed = deployed.filter(|name| repository.has(name)).and_then(digest).map(str::to_owned);
         Self { repository: repository.clone(), digests: Vec::from_iter(deployed.clone()), deployed }
     }
 
@@ -69,7 +71,7 @@ impl AdminImage {
         [LATEST.to_owned()].into_iter().chain(self.deployed.clone()).collect()
     }
 
-    /// Takes an image of the registry for the admin image from now on.
+    /// Takes an image of the repository for the admin image from now on.
     pub fn learn(&mut self, image: &RegistryImage) {
         self.digests.extend([image.digest.clone(), image.config.clone()]);
     }
@@ -166,4 +168,22 @@ pub fn is_its_stage(name: &str) -> bool {
 #[must_use]
 pub fn is_its_instruction(instruction: &str) -> bool {
     ["admin_cli", "quill-admin-executor"].iter().any(|program| instruction.contains(program))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_the_job_counts_only_where_its_image_is_from_the_repository() {
+        let repository: Repository = "r.example/quill/admin".parse().expect("valid");
+        let own = AdminImage::new(&repository, Some("r.example/quill/admin@sha256:a"));
+        assert_eq!(own.by_name("r.example/quill/backend@sha256:a"), Some(Sign::Digest));
+        assert_eq!(own.references(), [LATEST, "sha256:a"]);
+        // The job was given the backend's image by hand.
+        let other = AdminImage::new(&repository, Some("r.example/quill/backend@sha256:a"));
+        assert_eq!(other.by_name("r.example/quill/backend@sha256:a"), None);
+        assert_eq!(other.references(), [LATEST]);
+        assert_eq!(other.by_name("r.example/quill/admin:latest"), Some(Sign::Repository));
+    }
 }

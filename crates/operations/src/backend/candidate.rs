@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use quill_admin_cloud::{CloudError, CloudErrorKind, Service, ServiceName, role};
+use quill_admin_cloud::{CloudError, CloudErrorKind, Readiness, Service, ServiceName, role};
 use quill_admin_contract::ExitCode;
 use quill_admin_image::{BuildRequest, Context, Engine, ImageErrorKind, Registry, Revision, Token};
 
@@ -27,11 +27,31 @@ pub struct Found {
     pub service: Service,
     /// Whether its newest revision is ready and is not the admin image.
     pub healthy: bool,
+    /// The contradiction where its newest revision is ready, which the admin image never is, and is taken for it
+    /// all the same.
+    pub doubt: Option<String>,
     /// Revisions that were passed over, with the reasons; the newest first.
     pub passed_over: Vec<String>,
     /// The image to go back to.
     pub candidate: Option<Candidate>,
     admin: AdminImage,
+}
+
+impl Found {
+    /// Makes sure that nobody goes back from a revision that is ready on the strength of a sign alone.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the newest revision is ready and is taken for the admin image.
+    pub fn is_certain(&self, environment: &Environment) -> Result<(), CliError> {
+        let Some(doubt) = &self.doubt else { return Ok(()) };
+        let force = hints::command(&environment.name, "restore-backend --force", &[]);
+        Err(CliError::new(ExitCode::NotConfirmed, format!("{doubt}; {}", requests(&self.service)))
+            .hint(
+                "look which image it runs: what is ready is no admin image, whatever its name and labels say",
+            )
+            .hint(hints::advice("to go back all the same", &force)))
+    }
 }
 
 /// An image for the backend.
@@ -140,8 +160,8 @@ pub(super) fn see_again(environment: &Environment) -> String {
 ///
 /// # Errors
 ///
-/// Fails when the environment has no usable backend, and when the service, its revisions or an image in its
-/// own registry cannot be read.
+/// Fails when the environment has no usable backend, and when the service, its revisions or an image in one of
+/// the environment's registries cannot be read.
 pub async fn look(session: &Session) -> Result<Found, CliError> {
     let google = session.google();
     let backend = backend(session.environment())?;
@@ -152,15 +172,21 @@ pub async fn look(session: &Session) -> Result<Found, CliError> {
     let service = google.service(name).await.map_err(|error| explained(error, name))?;
     let (revisions, admin) = tokio::join!(google.revisions(name), admin_image(session, token));
     let healthy = service.latest_created == service.latest_ready;
-    let mut found = Found { service, healthy, passed_over: Vec::new(), candidate: None, admin };
+    let mut found = Found { service, healthy, doubt: None, passed_over: Vec::new(), candidate: None, admin };
     for revision in revisions.map_err(|error| explained(error, name))? {
-        let why = match judge(&revision, backend.image.registry(), &found.admin, token).await? {
+        let why = match judge(&revision, session.environment(), &found.admin, token).await? {
             Verdict::Good(image) => {
                 found.candidate = Some(Candidate { image, origin: format!("revision {}", revision.id) });
                 break;
             }
             Verdict::Bad(why) => {
-                found.healthy &= revision.id != found.service.latest_created;
+                if revision.id == found.service.latest_created {
+                    if found.healthy && revision.readiness == Readiness::Ready {
+                        found.doubt =
+                            Some(format!("revision {} is ready, and a sign says that {why}", revision.id));
+                    }
+                    found.healthy = false;
+                }
                 why
             }
             Verdict::Lost(why) => why,

@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The number of last log lines that are shown of a revision that does not start.
-const LOG_LINES: i32 = 40;
+const LOG_LINES: usize = 40;
 
 /// The number of times that an empty log is read again, and the pause before each: log entries come late.
 const LOG_READS: u32 = 4;
@@ -162,8 +162,8 @@ async fn failed(session: &Session, name: &ServiceName, service: &Service, reason
     );
     for read in 1..=LOG_READS {
         match session.google().revision_log(name, revision, LOG_LINES).await {
-            Ok(entries) => {
-                let own = entries.iter().filter(|entry| entry.source != LogSource::Other);
+            Ok(log) => {
+                let own = log.entries.iter().filter(|entry| entry.source != LogSource::Other);
                 told.output =
                     own.flat_map(|LogEntry { message, .. }| message.lines().map(str::to_owned)).collect();
             }

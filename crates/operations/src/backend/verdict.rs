@@ -1,9 +1,10 @@
 //! Judges whether the service can go back to a revision's image.
 
-use quill_admin_cloud::Readiness;
-use quill_admin_image::{Registry, Repository, Token, split};
+use quill_admin_cloud::{Readiness, role};
+use quill_admin_image::{ImageErrorKind, PLATFORM, Registry, Repository, Token, split};
 
 use crate::admin_image::recognise::AdminImage;
+use crate::config::Environment;
 use crate::error::CliError;
 
 /// Whether the service can go back to a revision's image.
@@ -16,10 +17,10 @@ pub(super) enum Verdict {
     Lost(String),
 }
 
-/// Judges a revision. `registry` is our own: only it gets the token.
+/// Judges a revision.
 pub(super) async fn judge(
     revision: &quill_admin_cloud::Revision,
-    registry: &str,
+    environment: &Environment,
     admin: &AdminImage,
     token: Option<&Token>,
 ) -> Result<Verdict, CliError> {
@@ -39,15 +40,22 @@ pub(super) async fn judge(
         Ok(repository) => repository,
         Err(error) => return Ok(Verdict::Lost(format!("{error}"))),
     };
-    // The token is for our own registry, and nobody else's business.
-    let own = repository.registry() == registry;
+    // The token is for our own registries, and nobody else's business.
+    let own = environment.has_registry(repository.registry());
     let image = match Registry::new(&repository, token.filter(|_| own)).image(reference).await {
         Ok(Some(image)) => image,
         Ok(None) => return Ok(Verdict::Lost(format!("the registry no longer has its image {name}"))),
         // An answer that is missing is no reason to go back to an older image than necessary.
+        Err(error) if own && error.kind == ImageErrorKind::PermissionDenied => {
+            let hint = format!("ask for the role {} on the repository {repository}", role::REGISTRY_READER);
+            return Err(CliError { hints: vec![hint], ..error.into() });
+        }
         Err(error) if own => return Err(error.into()),
         Err(error) => return Ok(Verdict::Lost(error.to_string())),
     };
+    if image.platform != PLATFORM {
+        return Ok(Verdict::Lost(format!("its image {name} is for {}, not for {PLATFORM}", image.platform)));
+    }
     // A tag points to today's image, and the revision ran that of its own time.
     let moved = !reference.starts_with("sha256:") && image.created > revision.created;
     Ok(match (admin.by_content(&image), moved) {

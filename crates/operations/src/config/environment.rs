@@ -192,6 +192,13 @@ impl Environment {
         !self.is_embedded()
     }
 
+    /// Whether a registry is that of its admin image or of its backend's. Only these get the access token.
+    #[must_use]
+    pub fn has_registry(&self, registry: &str) -> bool {
+        let backend = self.backend.as_ref().map(|backend| &backend.image);
+        backend.into_iter().chain([&self.image]).any(|image| image.registry() == registry)
+    }
+
     /// Whether its images are pushed to a registry; otherwise they stay in this machine's Docker engine.
     #[must_use]
     pub fn builds_to_registry(&self) -> bool {
