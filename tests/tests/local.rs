@@ -44,9 +44,33 @@ fn a_first_run_a_second_one_and_a_reset() {
     let reset = world.quill_admin(["local", "reset", "--yes"]).output().exits(0);
     assert!(reset.stdout.starts_with("deleted "), "{}", reset.stdout);
     assert_eq!(status()["exists"], false);
+    // What is left of it afterwards is nothing to delete.
+    let again = world.quill_admin(["local", "reset", "--yes"]).output().exits(0);
+    assert!(again.stdout.starts_with("nothing to delete: no environment is kept in "), "{again}");
+    assert!(!again.stderr.contains("deleting"), "{again}");
 
     // Only the state folder is left, and nothing was sent to the cloud.
     assert_eq!(world.emulator.calls(), []);
+}
+
+/// Nothing of Google Cloud is named where nothing of it is concerned.
+#[test]
+fn what_is_said_of_google_cloud_is_not_said_of_this_machine() {
+    let world = World::empty();
+    let run = |args: &[&str]| world.quill_admin(args.iter().copied()).output().exits(0);
+    let accepted = "nothing was started: the emulator accepts this run\n";
+    let dry = run(&["check", "-e", "local", "--dry-run"]);
+    assert!(dry.stdout.ends_with(accepted), "{dry}");
+    world.home.write("class.csv", "username,role\nsteve,Clinician\n");
+    let dry = run(&["each", "add-role", "-e", "local", "--from", "class.csv", "--dry-run"]);
+    assert!(dry.stdout.ends_with(accepted), "{dry}");
+    let review = run(&["review", "-e", "local", "--look"]);
+    assert!(review.stdout.contains("30 days ago: no review was found\n"), "{review}");
+    let trusted = run(&["envs", "--trust", "-e", "local"]);
+    assert_eq!(
+        trusted.stdout,
+        "nothing to confirm: tasks for an emulated environment run on this machine, and reach no project\n"
+    );
 }
 
 /// A state belongs to one application's tables.

@@ -35,6 +35,22 @@ fn can_unshare(what: &str) -> bool {
     Command::new("unshare").args([what, "true"]).status().is_ok_and(|status| status.success())
 }
 
+/// The run as a user who is not root, and owns nothing.
+fn as_nobody(run: &Run) -> Run {
+    let command = run.command();
+    let args: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+    let program = command.get_program().to_owned();
+    let run = run.clone().program("setpriv").without_args();
+    run.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).args(args)
+}
+
+/// Lets everybody come into the folders of a world.
+fn open_to_all(world: &World) {
+    for folder in [world.home.path().to_owned(), world.home.work()] {
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("set");
+    }
+}
+
 /// The run in a world of its own, which `prepare` changes first.
 fn unshared(run: &Run, what: &str, prepare: &str) -> Run {
     let command = run.command();
@@ -50,6 +66,25 @@ fn a_damaged_state_is_told_with_the_file_and_a_reset_helps() {
     let world = World::empty();
     let check = || world.quill_admin(["check", "-e", "local"]);
     let _ = check().output().exits(0);
+    // A missing file is no reason to begin anew: what else is there would be lost.
+    for name in ["layout.json", "cloud.json"] {
+        let file = world.home.work().join(STATE).join(name);
+        let content = fs::read(&file).expect("it is there");
+        fs::remove_file(&file).expect("removed");
+        for args in [&["check", "-e", "local"][..], &["local", "status"], &["list-users", "-e", "local"]] {
+            let told = refused(world.quill_admin(args.iter().copied()));
+            assert!(told.stderr.contains("error: the local environment is damaged: "), "{told}");
+            assert!(told.stderr.contains(&format!("{name} cannot be used: it is missing\n")), "{told}");
+            assert!(told.stderr.ends_with(RESET), "{told}");
+        }
+        fs::write(&file, content).expect("put back");
+        let status = world.quill_admin(["local", "status", "--json"]).output().exits(0).json();
+        assert_eq!(status["exists"], true, "{status}");
+        fs::remove_file(&file).expect("removed");
+        let reset = world.quill_admin(["local", "reset", "--yes"]).output().exits(0);
+        assert!(reset.stdout.starts_with("deleted "), "{reset}");
+        let _ = check().output().exits(0);
+    }
     let database = format!("{STATE}/database/tmp/pglite/base/global/pg_control");
     for (file, with_status) in [
         (format!("{STATE}/layout.json"), true),
@@ -190,16 +225,9 @@ fn a_folder_that_may_not_be_read_is_told() {
         fs::create_dir_all(&state).expect("made");
         fs::set_permissions(world.home.work().join(".quill-admin"), Permissions::from_mode(0o700))
             .expect("set");
-        for folder in [world.home.path().to_owned(), world.home.work()] {
-            fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("set");
-        }
+        open_to_all(&world);
         let run = world.quill_admin(["local", "status", "--config", "environments.yaml"]);
-        let command = run.command();
-        let args: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
-        let program = command.get_program().to_owned();
-        let run = run.clone().program("setpriv").without_args();
-        let run = run.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).args(args);
-        let told = refused(run);
+        let told = refused(as_nobody(&run));
         assert!(told.stderr.contains("Permission denied"), "{told}");
         assert!(told.stderr.contains("next: look whose it is: ls -ld "), "{told}");
         assert_eq!(told.stdout, "");
@@ -254,10 +282,81 @@ fn a_full_disk_and_a_read_only_one_are_told() {
     let read_only = format!("mount --bind {state} {state}\nmount -o remount,bind,ro {state}");
     let told = refused(unshared(&check, "-m", &read_only));
     assert!(told.stderr.contains("Read-only file system"), "{told}");
-    assert!(told.stderr.contains("next: its state is kept beside the settings file"), "{told}");
+    assert!(!told.stderr.contains("failed to create"), "{told}");
+    let hint = "next: use a settings file in a folder that can be written to, since the state is kept beside it: \
+                --config FILE\n";
+    assert!(told.stderr.contains(hint), "{told}");
     assert!(!told.stderr.contains("local reset"), "{told}");
-    // To look at it, nothing has to be written; nothing has been lost, either.
+    // What can be read is told.
+    let status = unshared(&world.quill_admin(["local", "status"]), "-m", &read_only).output().exits(0);
+    assert!(status.stdout.contains("size ") && !status.stdout.contains("users "), "{status}");
+    assert!(status.stderr.contains("error: failed to count what is in "), "{status}");
+    assert!(status.stderr.contains("Read-only file system"), "{status}");
+    let reset = refused(unshared(&world.quill_admin(["local", "reset", "--yes"]), "-m", &read_only));
+    assert!(!reset.stderr.contains("deleting"), "{reset}");
+    // Nothing has been lost.
     let _ = check.output().exits(0);
+}
+
+/// The state is not to blame for a folder that all environments of a user share, and is not deleted for it.
+#[test]
+fn a_cache_folder_that_cannot_be_written_is_told_and_no_reset_is_advised() {
+    let world = World::empty();
+    let cache = world.home.path().join("cache");
+    fs::create_dir(&cache).expect("made");
+    let check = world.quill_admin(["check", "-e", "local", "--config", "environments.yaml"]);
+    let _ = check.clone().output().exits(0);
+    let check = check.env("XDG_CACHE_HOME", &cache);
+    let expected = |told: &Output, why: &str, hint: &str| {
+        let what = format!("error: failed to use {}", cache.display());
+        assert!(told.stderr.contains(&what) && told.stderr.contains(why), "{told}");
+        assert!(told.stderr.contains(hint), "{told}");
+        assert!(told.stderr.contains("XDG_CACHE_HOME=/a/folder\n"), "{told}");
+        assert!(!told.stderr.contains("local reset"), "{told}");
+        assert!(!told.stderr.contains("--config FILE"), "{told}");
+    };
+    let whose = format!("look whose it is: ls -ld {}\n", cache.display());
+    if is_root() {
+        let given = Command::new("chown").args(["-R", "65534:65534"]).arg(world.home.path()).status();
+        assert!(given.is_ok_and(|status| status.success()));
+        chown(&cache, Some(0), Some(0)).expect("taken back");
+        expected(&refused(as_nobody(&check)), "Permission denied", &whose);
+        let given = Command::new("chown").args(["-R", "0:0"]).arg(world.home.path()).status();
+        assert!(given.is_ok_and(|status| status.success()));
+    } else {
+        fs::set_permissions(&cache, Permissions::from_mode(0o500)).expect("set");
+        expected(&refused(check.clone()), "Permission denied", &whose);
+        fs::set_permissions(&cache, Permissions::from_mode(0o700)).expect("set");
+    }
+    if can_unshare("-m") {
+        let tmpfs = |options: &str| format!("mount -t tmpfs -o {options} tmpfs {}", cache.display());
+        let told = refused(unshared(&check, "-m", &tmpfs("ro")));
+        expected(&told, "Read-only file system", "");
+        let told = refused(unshared(&check, "-m", &tmpfs("size=1m")));
+        expected(&told, "No space left on device", "see what is free: df -h ");
+    }
+    let _ = check.output().exits(0);
+}
+
+/// A command that looks whose a folder is names one that is there.
+#[test]
+fn a_folder_that_cannot_be_made_is_told_with_the_folder_that_is_there() {
+    let world = World::empty();
+    let run = world.quill_admin(["check", "-e", "local", "--config", "environments.yaml"]);
+    let work = world.home.work();
+    let told = if is_root() {
+        open_to_all(&world);
+        refused(as_nobody(&run))
+    } else {
+        fs::set_permissions(&work, Permissions::from_mode(0o500)).expect("set");
+        refused(run)
+    };
+    assert!(
+        told.stderr.contains("error: failed to create ") && told.stderr.contains("/.quill-admin: "),
+        "{told}"
+    );
+    assert!(told.stderr.contains(&format!("look whose it is: ls -ld {}\n", work.display())), "{told}");
+    fs::set_permissions(&work, Permissions::from_mode(0o700)).expect("set");
 }
 
 #[test]

@@ -15,7 +15,7 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Once,
     thread::JoinHandle,
     time::Duration,
@@ -80,7 +80,7 @@ impl Embedded {
         let directory = directory.to_owned();
         let thread = std::thread::Builder::new()
             .name("embedded-postgres".to_owned())
-            .spawn(move || serve(directory, report, stopped))
+            .spawn(move || serve(&directory, report, stopped))
             .map_err(|source| LocalError::database("start a thread", source))?;
         // A thread that does not come to its end is left behind, and ends with this process.
         let address = timeout(START, ready)
@@ -174,14 +174,14 @@ async fn connect(
 
 /// Runs the server from start to end, on its own thread.
 fn serve(
-    directory: PathBuf,
+    directory: &Path,
     report: oneshot::Sender<Result<SocketAddr, LocalError>>,
     stopped: oneshot::Receiver<()>,
 ) {
     let started = PgliteServer::builder()
         .path(directory)
         .start()
-        .map_err(|source| LocalError::database("start", source.into_boxed_dyn_error()))
+        .map_err(|source| LocalError::not_started(directory, source.into_boxed_dyn_error()))
         .and_then(|server| {
             let backend =
                 server.tcp_addr().ok_or_else(|| LocalError::database("listen", "it has no port"))?;

@@ -125,6 +125,17 @@ pub enum LocalError {
         /// The system's error.
         source: io::Error,
     },
+    /// The folder in which PostgreSQL's program is unpacked cannot be used. It is none of the state's.
+    #[error(
+        "failed to use {}, where PostgreSQL's program is unpacked for all environments of this user",
+        path.display()
+    )]
+    Cache {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The embedded database does not work.
     #[error("failed to {doing} the embedded database")]
     Database {
@@ -151,6 +162,9 @@ const SYSTEM: [io::ErrorKind; 4] = [
     io::ErrorKind::QuotaExceeded,
 ];
 
+/// The name of the folder below the user's cache in which the library unpacks PostgreSQL's program, or a part of it.
+const CACHE: &str = "pglite-oxide";
+
 impl LocalError {
     /// The kind of the system's error that keeps the state from being used: a full disk, a file system that
     /// is read-only, a missing permission. `None` for every other error.
@@ -173,7 +187,93 @@ impl LocalError {
         Self::Database { doing, source: source.into() }
     }
 
+    /// The error of a database in `directory` that does not start. The library passes errors of the system on as text
+    /// only, where it keeps them for the next call.
+    pub(crate) fn not_started(directory: &Path, source: Box<dyn Error + Send + Sync>) -> Self {
+        let causes = std::iter::successors(Some(&*source as &(dyn Error + 'static)), |&error| error.source());
+        let message = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        match system_error(&message) {
+            Some((Some(path), source)) if path.starts_with(directory) => Self::state("use", &path, source),
+            Some((Some(path), source)) if path.to_string_lossy().contains(CACHE) => {
+                Self::Cache { path, source }
+            }
+            Some((_, source)) => Self::database("start", io::Error::new(source.kind(), message)),
+            None => Self::database("start", source),
+        }
+    }
+
     pub(crate) fn cloud(doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Cloud { doing, source: source.into() }
+    }
+}
+
+/// The error of the system at the end of a message, if it is one of [`SYSTEM`], with the last path before it, as in
+/// "create /home/steve/.cache: Permission denied (os error 13)".
+fn system_error(message: &str) -> Option<(Option<PathBuf>, io::Error)> {
+    let (before, number) = message.rsplit_once(" (os error ")?;
+    let error = io::Error::from_raw_os_error(number.split(')').next()?.parse().ok()?);
+    if !SYSTEM.contains(&error.kind()) {
+        return None;
+    }
+    let context = before.rsplit_once(": ").map(|(context, _)| context).unwrap_or_default();
+    Some((last_path(context), error))
+}
+
+/// The last absolute path in a message, quoted or up to the end.
+fn last_path(message: &str) -> Option<PathBuf> {
+    let mut slashes = message.rmatch_indices('/').map(|(at, _)| at);
+    slashes.find_map(|at| match message[..at].chars().next_back()? {
+        ' ' => Some(PathBuf::from(&message[at..])),
+        quote @ ('`' | '"' | '\'') => message[at..].split(quote).next().map(PathBuf::from),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn not_started(message: &str) -> LocalError {
+        LocalError::not_started(Path::new("/work/.quill-admin/local/database"), message.into())
+    }
+
+    #[test]
+    fn the_system_s_error_is_found_in_the_library_s_text() {
+        let cache = not_started(
+            "create cache lock directory /home/s j/.cache/pglite-oxide/.locks: Permission denied (os error 13)",
+        );
+        assert_eq!(cache.system(), Some(io::ErrorKind::PermissionDenied));
+        let LocalError::Cache { path, .. } = cache else { panic!("{cache}") };
+        assert_eq!(path, Path::new("/home/s j/.cache/pglite-oxide/.locks"));
+
+        let copied =
+            "copy /cache/a -> /work/.quill-admin/local/database/a: No space left on device (os error 28)";
+        let state = not_started(copied);
+        assert_eq!(state.system(), Some(io::ErrorKind::StorageFull));
+        let LocalError::State { path, .. } = state else { panic!("{state}") };
+        assert_eq!(path, Path::new("/work/.quill-admin/local/database/a"));
+
+        let quoted =
+            "unpack: failed to unpack `/cache/pglite-oxide/a b`: No space left on device (os error 28)";
+        let LocalError::Cache { path, .. } = not_started(quoted) else { panic!("{quoted}") };
+        assert_eq!(path, Path::new("/cache/pglite-oxide/a b"));
+
+        for elsewhere in
+            ["Read-only file system (os error 30)", "open /a: Read-only file system (os error 30)"]
+        {
+            let told = not_started(elsewhere);
+            assert_eq!(told.system(), Some(io::ErrorKind::ReadOnlyFilesystem));
+            assert!(matches!(told, LocalError::Database { .. }), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_did_not_say_stays_the_database_s_error() {
+        for message in
+            ["WebAssembly trap", "read /cache/a: No such file or directory (os error 2)", "x (os error y)"]
+        {
+            let told = not_started(message);
+            assert!(matches!(told, LocalError::Database { .. }) && told.system().is_none(), "{told}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::LocalError;
@@ -86,24 +86,39 @@ impl Folder {
     /// Opens the folder, or makes it. Other users cannot read it from then on: it holds people's names and
     /// password hashes.
     pub(crate) fn make(path: &Path) -> Result<Self, LocalError> {
-        let failed = |source: io::Error| LocalError::state("create", path, source);
-        let handle = descend(path, true)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        let failed = |doing, source: io::Error| LocalError::state(doing, path, source);
+        let handle = descend(path, true)?.ok_or_else(|| failed("create", io::ErrorKind::NotFound.into()))?;
         let folder = Self { handle, path: path.to_owned() };
         folder.check()?;
-        rustix::fs::fchmod(&folder.handle, Mode::RWXU).map_err(|errno| failed(errno.into()))?;
+        rustix::fs::fchmod(&folder.handle, Mode::RWXU)
+            .map_err(|errno| failed("set the permissions of", errno.into()))?;
         // A full disk must not cost the marker that is there.
-        if !folder.has_marker()? {
+        if !folder.has(MARKER)? {
             folder.write(MARKER, MARKED.as_bytes())?;
         }
         Ok(folder)
     }
 
-    fn has_marker(&self) -> Result<bool, LocalError> {
-        match rustix::fs::statat(&self.handle, MARKER, AtFlags::SYMLINK_NOFOLLOW) {
+    /// Whether there is a file of this name.
+    pub(crate) fn has(&self, name: &str) -> Result<bool, LocalError> {
+        match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
-            Err(errno) => Err(LocalError::state("read", &self.path.join(MARKER), errno.into())),
+            Err(errno) => Err(LocalError::state("read", &self.path.join(name), errno.into())),
         }
+    }
+
+    /// Whether there is anything of an environment, be it whole or not: more than is left after a deletion.
+    pub(crate) fn holds_any(&self) -> Result<bool, LocalError> {
+        let is_left = |name: &[u8]| {
+            name.starts_with(UNNAMED) || [LOCK, MARKER, IGNORE].iter().any(|left| left.as_bytes() == name)
+        };
+        Ok(self.entries()?.iter().any(|(name, _)| !is_left(name.to_bytes())))
+    }
+
+    /// Fails where the system does not let files be made in the folder.
+    pub(crate) fn writable(&self) -> rustix::io::Result<()> {
+        rustix::fs::accessat(&self.handle, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -127,11 +142,11 @@ impl Folder {
             .map_err(|errno| LocalError::state("write", &self.path.join(to), errno.into()))
     }
 
-    /// Deletes everything but the lock, which other processes may wait for, and the marker.
-    pub(crate) fn clear(&self) -> Result<(), LocalError> {
+    /// Deletes everything but the lock, which other processes may wait for, the marker, and the file `kept`.
+    pub(crate) fn clear(&self, kept: Option<&str>) -> Result<(), LocalError> {
         self.check()?;
         for (name, kind) in self.entries()? {
-            if [LOCK, MARKER].iter().any(|kept| kept.as_bytes() == name.as_bytes()) {
+            if [LOCK, MARKER].into_iter().chain(kept).any(|kept| kept.as_bytes() == name.as_bytes()) {
                 continue;
             }
             remove(self.handle.as_fd(), &name, kind)
@@ -223,15 +238,15 @@ impl Folder {
 /// Opens the folder along its path. Above `.quill-admin` links are allowed: people keep their projects behind
 /// them.
 fn descend(path: &Path, create: bool) -> Result<Option<OwnedFd>, LocalError> {
-    let failed = |source: io::Error| LocalError::state(if create { "create" } else { "read" }, path, source);
-    let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+    let nameless = || LocalError::state("open", path, io::ErrorKind::InvalidInput.into());
+    let name = path.file_name().ok_or_else(nameless)?;
     let parent = path.parent().unwrap_or(Path::new(""));
     let parent_handle = if parent.file_name() == Some(OsStr::new(OWN_PARENT)) {
         let above = parent.parent().unwrap_or(Path::new(""));
-        let Some(above) = open_any(above, create).map_err(failed)? else { return Ok(None) };
+        let Some(above) = open_any(above, create)? else { return Ok(None) };
         enter(above.as_fd(), OsStr::new(OWN_PARENT), parent, create)?
     } else {
-        open_any(parent, create).map_err(failed)?
+        open_any(parent, create)?
     };
     match parent_handle {
         Some(parent) => enter(parent.as_fd(), name, path, create),
@@ -240,15 +255,15 @@ fn descend(path: &Path, create: bool) -> Result<Option<OwnedFd>, LocalError> {
 }
 
 /// Opens a folder wherever its path leads, or makes it; `None` where there is none.
-fn open_any(path: &Path, create: bool) -> io::Result<Option<OwnedFd>> {
+fn open_any(path: &Path, create: bool) -> Result<Option<OwnedFd>, LocalError> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     if create {
-        fs::create_dir_all(path)?;
+        fs::create_dir_all(path).map_err(|source| LocalError::state("create", path, source))?;
     }
     match rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
         Ok(handle) => Ok(Some(handle)),
         Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(errno.into()),
+        Err(errno) => Err(LocalError::state("open", path, errno.into())),
     }
 }
 
@@ -259,14 +274,16 @@ fn enter(
     path: &Path,
     create: bool,
 ) -> Result<Option<OwnedFd>, LocalError> {
-    let failed = |errno: Errno| LocalError::state(if create { "create" } else { "read" }, path, errno.into());
-    if create {
+    let failed = |errno: Errno| LocalError::state("open", path, errno.into());
+    let mut opened = open_folder(above, name);
+    if create && matches!(opened, Err(Errno::NOENT)) {
         match rustix::fs::mkdirat(above, name, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(failed(errno)),
+            Err(errno) => return Err(LocalError::state("create", path, errno.into())),
         }
+        opened = open_folder(above, name);
     }
-    match open_folder(above, name) {
+    match opened {
         Ok(handle) => Ok(Some(handle)),
         Err(Errno::NOENT) => Ok(None),
         // Systems differ in which of these errors they return for a link.

@@ -145,20 +145,21 @@ async fn join(
 }
 
 /// Removes everything that an environment has kept, as [`reset`](crate::reset) does, and waits as long as
-/// another command uses it: `on_wait` is called once for each of those.
+/// another command uses it: `on_wait` is called once for each of those, and `on_begin` as there.
 ///
 /// # Errors
 ///
 /// Fails while the environment is served, and as [`reset`](crate::reset) does.
-pub fn reset_in_turn(
+pub fn reset_in_turn<'a>(
     directory: &Path,
-    on_wait: impl Fn(&Holder) + Send + 'static,
-) -> Task<'static, Result<bool, LocalError>> {
+    on_wait: impl Fn(&Holder) + Send + 'a,
+    on_begin: impl Fn(Option<u64>) + Send + 'a,
+) -> Task<'a, Result<bool, LocalError>> {
     let directory = directory.to_owned();
     Box::pin(async move {
         let mut waits = Waits::default();
         loop {
-            match crate::reset(&directory) {
+            match crate::reset(&directory, &on_begin) {
                 Err(LocalError::InUse { holder, .. }) if !holder.is_serving() => {
                     if waits.is_another(&holder) {
                         on_wait(&holder);

@@ -43,7 +43,7 @@ pub use holder::Holder;
 pub use join::{Joined, Served, reset_in_turn};
 pub use options::{Container, LocalOptions};
 pub use scratch::{Fit, Misfit, Scratch, Wrong};
-pub use state::{Status, reset, status};
+pub use state::{Status, countable, reset, status};
 pub use tables::{Script, Tables};
 
 /// The stage of a start. A first start goes through all of them, in this order; a later one skips those that

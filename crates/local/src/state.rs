@@ -5,6 +5,7 @@
 //!   quill-admin-local  says that quill-admin made the folder, see `folder`
 //!   lock         held by the process that has the environment running, whose name is in it, see `holder`
 //!   layout.json  written last on first use: from then on the rest is complete, and holds these tables
+//!   layout.json.part  written first, and renamed to layout.json last: only where it is, first use was interrupted
 //!   database/    PostgreSQL's files
 //!   cloud.json   what the emulator remembers
 //!   actions.json  compiled actions, where tasks have others than the program that runs them
@@ -133,7 +134,7 @@ impl State {
     /// Whether an earlier start has completed the state. A state that was made of other tables is an error.
     pub(crate) fn is_complete(&self, tables: &Tables) -> Result<bool, LocalError> {
         let directory = self.folder.path().to_owned();
-        match read_layout(&self.folder)? {
+        match read_whole(&self.folder)? {
             None => Ok(false),
             Some(Layout { format, .. }) if format != FORMAT => {
                 Err(LocalError::Format { directory, found: format, known: FORMAT })
@@ -145,9 +146,13 @@ impl State {
     /// Begins an environment: empties the directory, whatever an earlier start that did not finish has left
     /// there.
     pub(crate) fn begin(&self) -> Result<(), LocalError> {
-        self.folder.clear()?;
+        // From now on until the layout has its name, what is here is of a start that did not finish.
+        self.folder.write(LAYOUT_PART, b"")?;
+        self.folder.clear(Some(LAYOUT_PART))?;
         // Most states are inside a repository, and must not be committed.
-        self.folder.write(IGNORE, b"*\n")
+        self.folder.write(IGNORE, b"*\n")?;
+        // The emulator writes the file a moment after its start. A complete state has one at any time.
+        self.folder.write(CLOUD, b"{}")
     }
 
     /// Repairs the database's manifests after a process that was killed during its start.
@@ -245,7 +250,8 @@ pub fn status(directory: &Path) -> Result<Status, LocalError> {
         });
     };
     let holder = holder(&folder)?;
-    let layout = read_layout(&folder)?;
+    // Where a process uses it, it may be about to make or delete it.
+    let layout = if holder.is_some() { read_layout(&folder)? } else { read_whole(&folder)? };
     Ok(Status {
         exists: layout.is_some(),
         tables: layout.and_then(|layout| layout.tables),
@@ -277,20 +283,34 @@ pub(crate) fn holder_of(directory: &Path) -> Result<Option<Holder>, LocalError> 
     Folder::open(directory)?.map_or(Ok(None), |folder| holder(&folder))
 }
 
+/// Fails if the contents of a state directory cannot be counted, because its files cannot be written: to count them,
+/// the environment is started.
+///
+/// # Errors
+///
+/// Fails with the system's error, and as [`status`] does.
+pub fn countable(directory: &Path) -> Result<(), LocalError> {
+    let Some(folder) = Folder::open(directory)? else { return Ok(()) };
+    folder.writable().map_err(|errno| LocalError::state("count what is in", directory, errno.into()))
+}
+
 /// Removes everything that an environment has kept: its users, its executions, their logs. Returns whether
-/// there was anything to remove.
+/// there was anything to remove; then `on_begin` is called before it, with the size in bytes, where that is known.
 ///
 /// # Errors
 ///
 /// Fails while the environment is running, or if the directory or anything in it was not made by this
 /// program: then nothing is removed. Also fails if a file cannot be removed.
-pub fn reset(directory: &Path) -> Result<bool, LocalError> {
+pub fn reset(directory: &Path, on_begin: impl FnOnce(Option<u64>)) -> Result<bool, LocalError> {
     let Some(folder) = Folder::open(directory)? else { return Ok(false) };
     let state = State { lock: lock(&folder)?, folder, command: "local reset".to_owned() };
     // The note is for messages. A full disk must not keep this command from making room.
     let _ = state.note(None);
-    let existed = read_layout(&state.folder).map_or(true, |layout| layout.is_some());
-    state.folder.clear()?;
+    let existed = state.folder.holds_any()?;
+    if existed {
+        on_begin(state.folder.size().ok());
+    }
+    state.folder.clear(None)?;
     Ok(existed)
 }
 
@@ -326,6 +346,21 @@ fn lock(folder: &Folder) -> Result<File, LocalError> {
             Err(LocalError::InUse { directory: folder.path().to_owned(), holder: Holder::of(file) })
         }
         Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// The layout of a complete state; `None` where there is no state, or one whose making was interrupted.
+///
+/// # Errors
+///
+/// Fails if a file is missing without which the state is not complete. Nothing is made in its place: what else is
+/// there would be lost.
+fn read_whole(folder: &Folder) -> Result<Option<Layout>, LocalError> {
+    let missing = |name| Err(LocalError::damaged(&folder.path().join(name), "it is missing"));
+    match read_layout(folder)? {
+        None if !folder.has(LAYOUT_PART)? && folder.holds_any()? => missing(LAYOUT),
+        Some(Layout { format: FORMAT, .. }) if !folder.has(CLOUD)? => missing(CLOUD),
+        found => Ok(found),
     }
 }
 

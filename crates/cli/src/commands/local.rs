@@ -23,7 +23,10 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
     match args {
         Local::Status => {
             let status = quill_admin_local::status(&state).map_err(unusable)?;
-            let refused = refusal(&context, &environment, &status)?;
+            let mut refused = refusal(&context, &environment, &status)?;
+            if status.exists && !status.in_use && refused.is_none() {
+                refused = quill_admin_local::countable(&state).err().map(unusable);
+            }
             let contents = if status.exists && !status.in_use && refused.is_none() {
                 count(&context, &environment).await?
             } else {
@@ -40,15 +43,11 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
                     return Err(CliError::new(ExitCode::Interrupted, "not confirmed; nothing was deleted"));
                 }
             }
-            match quill_admin_local::status(&state) {
-                // A deletion that will be refused, or has to wait, is not announced.
-                Ok(found) if found.in_use => {}
-                Err(LocalError::NotOurs { .. } | LocalError::State { .. }) => {}
-                found => context.reporter.local_resetting(&state, found.ok().map(|found| found.bytes)),
-            }
             let (emit, name) = (context.emit(), environment.name.clone());
             let on_wait = move |holder: &Holder| emit(Event::Waiting(local::waiting(&name, holder)));
-            let existed = quill_admin_local::reset_in_turn(&state, on_wait).await.map_err(unusable)?;
+            let on_begin = |bytes| context.reporter.local_resetting(&state, bytes);
+            let existed =
+                quill_admin_local::reset_in_turn(&state, on_wait, on_begin).await.map_err(unusable)?;
             Ok(context.reporter.local_reset(&state, existed))
         }
         Local::Serve => serve(&context, &environment).await,
@@ -79,7 +78,7 @@ fn not_embedded(environment: &Environment) -> CliError {
         .hint("leave out --env: the first emulated environment of the file is used then")
 }
 
-/// The reason why an existing environment is not started: it was made with other tables.
+/// The reason why an existing environment is not started where it was made with other tables.
 fn refusal(
     context: &Context<'_>,
     environment: &Environment,

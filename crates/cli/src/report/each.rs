@@ -256,7 +256,7 @@ impl Reporter {
             document["rows"] = json!(plan.rows);
             document::text(&document)
         } else {
-            format!("{}nothing was started: Google Cloud accepts this run\n", each_plan_text(plan))
+            format!("{}{}", each_plan_text(plan), plan.task.accepted())
         })
     }
 

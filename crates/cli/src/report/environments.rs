@@ -76,10 +76,11 @@ pub(super) fn written_json(written: &Written) -> Value {
 }
 
 pub(super) fn confirmed_text(config: &Config, environments: &[&Environment]) -> String {
-    let mut text = String::new();
     if environments.is_empty() {
-        text.push_str("nothing to confirm: what is there stays on this machine\n");
+        return "nothing to confirm: tasks for an emulated environment run on this machine, and reach no project\n"
+            .to_owned();
     }
+    let mut text = String::new();
     for environment in environments {
         let (project, job) = (&environment.job.project, &environment.job.job);
         let told = format!("tasks for {} go to project {project}, job {job}", environment.name);

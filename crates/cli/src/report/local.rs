@@ -85,10 +85,9 @@ impl Reporter {
         0
     }
 
-    /// Announces the deletion of the state; `bytes` is its size, where that is known.
+    /// Announces the deletion of the state, which begins now; `bytes` is its size, where that is known.
     pub fn local_resetting(&self, state: &Path, bytes: Option<u64>) {
         match bytes {
-            Some(0) => {}
             Some(bytes) => {
                 let size = indicatif::DecimalBytes(bytes);
                 self.line(&format!("deleting what is in {}, {size}\n", state.display()));
@@ -105,7 +104,7 @@ impl Reporter {
             result_to_stdout(&format!("deleted {}\n", paint::clean(&state.display().to_string())));
         } else {
             to_stdout(&format!(
-                "nothing to delete: {} does not exist\n",
+                "nothing to delete: no environment is kept in {}\n",
                 paint::clean(&state.display().to_string())
             ));
         }

@@ -145,7 +145,7 @@ fn text(report: &ReviewReport<'_>, columns: Option<usize>, verbose: bool) -> Str
     let _ = writeln!(text, "{}", style(clean(&heading)).bold());
     field(&mut text, "from", &time(reviewed.from));
     field(&mut text, "until", &time(reviewed.until));
-    field(&mut text, "begins", &begins(reviewed));
+    field(&mut text, "begins", &begins(reviewed, environment));
     if reviewed.left > 0 {
         let what = format!(
             "{} to the next review: not ended, or started after one that is not",
@@ -169,10 +169,12 @@ fn text(report: &ReviewReport<'_>, columns: Option<usize>, verbose: bool) -> Str
 }
 
 /// The reason why the review begins where it does, in words.
-fn begins(reviewed: &Reviewed) -> String {
+fn begins(reviewed: &Reviewed, environment: &Environment) -> String {
     let Some(earlier) = &reviewed.earlier else { return "where --since says".to_owned() };
     let Some(last) = &earlier.last else {
-        return "30 days ago: no review was found whose record is signed".to_owned();
+        // The records of the embedded environment are never signed, and count all the same.
+        let signed = if environment.is_embedded() { "" } else { " whose record is signed" };
+        return format!("30 days ago: no review was found{signed}");
     };
     let by = last.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     format!("where the last review{by} ended, {}", last.execution)

@@ -80,7 +80,15 @@ pub struct TaskPlan<'a> {
     pub started_again: Option<&'a str>,
 }
 
-/// A plan that is shown after Google Cloud has checked it.
+impl TaskPlan<'_> {
+    /// The last line of a dry run, which says who has checked it.
+    pub(super) fn accepted(&self) -> String {
+        let who = if self.environment.is_embedded() { "the emulator" } else { "Google Cloud" };
+        format!("nothing was started: {who} accepts this run\n")
+    }
+}
+
+/// A plan that is shown after it was checked.
 pub struct ShownPlan(pub(super) String);
 
 impl std::fmt::Debug for ShownPlan {
@@ -204,7 +212,7 @@ impl Reporter {
         ShownPlan(if self.style.json {
             document::text(&task_plan_json(plan))
         } else {
-            format!("{}nothing was started: Google Cloud accepts this run\n", task_plan_text(plan))
+            format!("{}{}", task_plan_text(plan), plan.accepted())
         })
     }
 

@@ -86,7 +86,7 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
     let state_dir = home.path().join(".quill-admin/local");
     assert!(!status(&state_dir).unwrap().exists);
     assert!(!state_dir.exists(), "looking must not create anything");
-    assert!(!reset(&state_dir).unwrap());
+    assert!(!reset(&state_dir, |_| {}).unwrap());
 
     let (local, stages) = start_watched(&state_dir).await;
     let first = [
@@ -135,7 +135,7 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
         matches!(&second, LocalError::InUse { holder, .. } if holder.process == Some(std::process::id())),
         "{second}"
     );
-    assert!(matches!(reset(&state_dir), Err(LocalError::InUse { .. })));
+    assert!(matches!(reset(&state_dir, |_| {}), Err(LocalError::InUse { .. })));
     let running = status(&state_dir).unwrap();
     assert!(running.exists && running.in_use);
     local.shutdown().await.unwrap();
@@ -149,7 +149,7 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
     let resting = status(&state_dir).unwrap();
     assert!(resting.exists && !resting.in_use);
     assert!(resting.bytes > 1_000_000);
-    assert!(reset(&state_dir).unwrap());
+    assert!(reset(&state_dir, |_| {}).unwrap());
     assert!(!status(&state_dir).unwrap().exists);
     let left: Vec<_> = fs::read_dir(&state_dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     let mut left = left;
@@ -310,10 +310,61 @@ async fn a_first_start_that_is_killed_half_way_is_begun_again() {
         Victim::at(moment, home.path()).kill();
         assert!(!status(home.path()).unwrap().exists, "{moment}");
     }
+    // So is one that is killed while it deletes what the one before has left.
+    for left in ["database", "cloud.json", ".gitignore"] {
+        let path = home.path().join(left);
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+        assert!(!status(home.path()).unwrap().exists, "{left}");
+    }
+    Victim::at("CreatingTables", home.path()).kill();
     let local = start(home.path()).await;
     let roles: i64 = connect(&local).await.query_one("SELECT count(*) FROM roles", &[]).await.unwrap().get(0);
     assert_eq!(roles, 6);
     local.shutdown().await.unwrap();
+}
+
+/// A state that lacks a file is not replaced by an empty one.
+#[tokio::test]
+async fn a_complete_state_without_one_of_its_files_is_damaged() {
+    for file in ["layout.json", "cloud.json"] {
+        let home = TempDir::new().unwrap();
+        start(home.path()).await.shutdown().await.unwrap();
+        let path = home.path().join(file);
+        let content = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        for _ in 0..2 {
+            let told = Local::start(options(home.path()), |_| {}).await.err().unwrap();
+            for told in [told, status(home.path()).unwrap_err()] {
+                assert!(matches!(&told, LocalError::Damaged { path: told, .. } if *told == path), "{told}");
+            }
+        }
+        // Nothing has been lost, and a reset need not understand it.
+        fs::write(&path, content).unwrap();
+        let (local, stages) = start_watched(home.path()).await;
+        assert!(!stages.contains(&Stage::CreatingTables), "{stages:?}");
+        local.shutdown().await.unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(reset(home.path(), |_| {}).unwrap());
+        assert!(!status(home.path()).unwrap().exists);
+        start(home.path()).await.shutdown().await.unwrap();
+    }
+}
+
+/// What is deleted is announced, and nothing else.
+#[tokio::test]
+async fn a_reset_announces_only_what_it_begins() {
+    let home = TempDir::new().unwrap();
+    let state = home.path().join("local");
+    let told = || {
+        let bytes = std::cell::Cell::new(None);
+        let existed = reset(&state, |size| bytes.set(size)).unwrap();
+        (existed, bytes.get())
+    };
+    assert_eq!(told(), (false, None));
+    start(&state).await.shutdown().await.unwrap();
+    let (existed, bytes) = told();
+    assert!(existed && bytes.is_some_and(|bytes| bytes > 1_000_000), "{bytes:?}");
+    assert_eq!(told(), (false, None));
 }
 
 #[tokio::test]
@@ -323,7 +374,7 @@ async fn a_state_of_another_version_is_refused_by_name() {
     let refused = Local::start(options(home.path()), |_| {}).await.err().unwrap();
     assert!(matches!(refused, LocalError::Format { found: 99, .. }), "{refused}");
     // A reset need not understand the state.
-    assert!(reset(home.path()).unwrap());
+    assert!(reset(home.path(), |_| {}).unwrap());
     start(home.path()).await.shutdown().await.unwrap();
 }
 
@@ -446,9 +497,11 @@ async fn what_it_did_not_make_is_neither_deleted_nor_changed() {
     for (case, prepare) in cases {
         let (home, state) = made_by(&*prepare);
         let before = picture(home.path());
-        for refused in
-            [Local::start(options(&state), |_| {}).await.err(), reset(&state).err(), status(&state).err()]
-        {
+        for refused in [
+            Local::start(options(&state), |_| {}).await.err(),
+            reset(&state, |_| {}).err(),
+            status(&state).err(),
+        ] {
             let refused = refused.unwrap_or_else(|| panic!("{case}: not refused"));
             assert!(matches!(refused, LocalError::NotOurs { .. }), "{case}: {refused}");
         }
@@ -466,5 +519,5 @@ async fn a_state_of_before_the_marker_is_taken_over() {
     assert!(!stages.contains(&Stage::CreatingTables), "it was not begun again: {stages:?}");
     local.shutdown().await.unwrap();
     assert!(state.join("quill-admin-local").exists());
-    assert!(reset(&state).unwrap());
+    assert!(reset(&state, |_| {}).unwrap());
 }

@@ -47,7 +47,7 @@ async fn a_state_of_other_tables_is_refused_and_stays_as_it_is() {
     assert_eq!(porters(&local).await, 1);
     local.shutdown().await.unwrap();
 
-    assert!(reset(home.path()).unwrap());
+    assert!(reset(home.path(), |_| {}).unwrap());
     assert_eq!(status(home.path()).unwrap().tables, None);
     let local = Local::start(with(home.path(), tables_of(MARCH_2026)), |_| {}).await.unwrap();
     assert_eq!(porters(&local).await, 0);
@@ -69,7 +69,7 @@ async fn a_state_that_does_not_say_of_which_tables_it_is_made_is_refused() {
     assert!(matches!(told, LocalError::OtherTables { .. }), "{told}");
     let found = status(home.path()).unwrap();
     assert!(found.exists && found.tables.is_none());
-    assert!(reset(home.path()).unwrap());
+    assert!(reset(home.path(), |_| {}).unwrap());
     start(home.path()).await.shutdown().await.unwrap();
 }
 

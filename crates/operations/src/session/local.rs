@@ -5,7 +5,7 @@
 //! [`error`].
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quill_admin_contract::image::{Contracts, annotation};
@@ -149,7 +149,7 @@ pub fn error(error: LocalError, environment: Option<&str>) -> CliError {
     }
     let told = CliError::new(ExitCode::LocalUnusable, message);
     if let Some(kind) = error.system() {
-        return system(told, &error, kind);
+        return system(told, &error, kind, environment);
     }
     let reset = environment.map(hints::reset);
     let afresh = reset
@@ -190,23 +190,35 @@ pub fn error(error: LocalError, environment: Option<&str>) -> CliError {
 }
 
 /// Adds what helps where the system does not let a file be used. To delete the state would not.
-fn system(told: CliError, error: &LocalError, kind: io::ErrorKind) -> CliError {
+fn system(told: CliError, error: &LocalError, kind: io::ErrorKind, environment: Option<&str>) -> CliError {
+    let is_cache = matches!(error, LocalError::Cache { .. });
     let path = match error {
-        LocalError::State { path, .. } => Some(path.as_path()),
+        LocalError::State { path, .. } | LocalError::Cache { path, .. } => Some(nearest(path)),
         _ => None,
     };
-    match (kind, path) {
+    let told = match (kind, path) {
         (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, Some(path)) => {
             told.hint(format!("free some space there, and try again; see what is free: df -h {}", quoted(path)))
         }
         (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, None) => {
             told.hint("free some space, and try again; see what is free: df -h")
         }
+        (io::ErrorKind::ReadOnlyFilesystem, _) if is_cache || environment.is_none() => told,
         (io::ErrorKind::ReadOnlyFilesystem, _) => told.hint(
-            "its state is kept beside the settings file, and without one in the home: name a file in a folder that can be \
-             written to: --config FILE",
+            "use a settings file in a folder that can be written to, since the state is kept beside it: --config FILE",
         ),
         (_, Some(path)) => told.hint(format!("look whose it is: ls -ld {}", quoted(path))),
         (_, None) => told,
+    };
+    // On macOS the folder has a fixed place in the home.
+    if is_cache && !cfg!(target_os = "macos") {
+        told.hint("to have it unpacked in another folder, set XDG_CACHE_HOME=/a/folder")
+    } else {
+        told
     }
+}
+
+/// The path, or the nearest folder above it that is there and can be seen.
+fn nearest(path: &Path) -> &Path {
+    path.ancestors().find(|above| above.symlink_metadata().is_ok()).unwrap_or(path)
 }
