@@ -783,7 +783,7 @@ impl Inquiries {
                              image nor that of \"backend.image\" in the environments file"
                         )];
                     } else if kind == ImageErrorKind::PermissionDenied {
-                        undecided.advice = vec![self.grant_in(&self.owner(repository), role::REGISTRY_READER)];
+                        undecided.advice = vec![self.grant_in(self.owner(repository).as_str(), role::REGISTRY_READER)];
                     }
                 }
                 undecided

@@ -94,12 +94,12 @@ fn candidates<'a>(named: &Named, dockerfiles: &'a [Dockerfile]) -> Vec<&'a Docke
     let written = written.trim_start_matches("./").trim_end_matches('/');
     // The folder in which the command runs is not known, so neither are the first parts.
     let last = written.trim_start_matches("/workspace/").trim_start_matches("../").trim_start_matches('/');
-    let names = |path: &str| ["", "/Dockerfile", "/Containerfile"].map(|file| format!("{path}{file}"));
-    let exact = all(&|file| file.contains('/') && names(written).iter().any(|name| name == file));
+    let as_file = |path: &str| ["", "/Dockerfile", "/Containerfile"].map(|file| format!("{path}{file}"));
+    let exact = all(&|file| file.contains('/') && as_file(written).iter().any(|name| name == file));
     if !exact.is_empty() {
         return exact;
     }
-    all(&|file| names(last).iter().any(|name| format!("/{file}").ends_with(&format!("/{name}"))))
+    all(&|file| as_file(last).iter().any(|name| format!("/{file}").ends_with(&format!("/{name}"))))
 }
 
 /// Whether a file is searched, by its name: it is not written for people.
