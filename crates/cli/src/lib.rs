@@ -86,7 +86,7 @@ fn run(process: &Process) -> u8 {
     let cli = match args::parse(&tasks, process.args.iter().cloned()) {
         Ok(cli) => cli,
         Err(Refusal::Ours(error)) => return Reporter::new(asked_for(process)).error(&error),
-        Err(Refusal::Clap(error)) => return refuse(process, &tasks, *error, mistakes),
+        Err(Refusal::Clap(error)) => return refuse(process, &tasks, *error, mistakes.as_ref()),
     };
     let style = Style { json: cli.global.json, quiet: cli.global.quiet, verbose: cli.global.verbose };
     let reporter = Arc::new(Reporter::new(style));
@@ -125,10 +125,10 @@ fn refuse(
     process: &Process,
     tasks: &[TaskCommand],
     mut error: clap::Error,
-    mistakes: Option<CliError>,
+    mistakes: Option<&CliError>,
 ) -> u8 {
     let style = asked_for(process);
-    if let Some(mistakes) = mistakes.as_ref().filter(|_| error.kind() == ErrorKind::InvalidSubcommand) {
+    if let Some(mistakes) = mistakes.filter(|_| error.kind() == ErrorKind::InvalidSubcommand) {
         return Reporter::new(style).error(mistakes);
     }
     if error.kind() == ErrorKind::MissingSubcommand {

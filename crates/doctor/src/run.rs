@@ -189,7 +189,7 @@ pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Progress<'_>)) -
                 // The check to correct first is named, not the last one in the chain.
                 let root = blocked.map(|by| match by.verdict {
                     Verdict::Skipped { needs } => needs,
-                    _ => by.check.id,
+                    Verdict::Ran(_) => by.check.id,
                 });
                 match (root, planned.inspect()) {
                     (Some(needs), _) => verdicts[index] = Some(planned.examined(Verdict::Skipped { needs })),

@@ -62,13 +62,11 @@ impl Context<'_> {
     /// Fails when the file cannot be read, or does not have the environment: before anything else is asked for.
     pub(super) fn need_environment(&mut self) -> Result<(), CliError> {
         let config = self.config()?;
-        match &self.global.env {
-            Some(name) => self.named(&config, name).map(drop),
-            None => {
-                self.form.need("--env");
-                Ok(())
-            }
+        if let Some(name) = &self.global.env {
+            return self.named(&config, name).map(drop);
         }
+        self.form.need("--env");
+        Ok(())
     }
 
     /// The environment of this name, which `--env` or its variable has given.

@@ -308,10 +308,8 @@ fn told(
     if let Some(subject) = outcome.subject().filter(|_| asked_for || !style.quiet) {
         subject_state(&mut text.result, outcome, subject, action);
     }
-    if !style.quiet {
-        if let Outcome::Checked { database, .. } = outcome {
-            database_report(&mut text.result, database);
-        }
+    if let (Outcome::Checked { database, .. }, false) = (outcome, style.quiet) {
+        database_report(&mut text.result, database);
     }
     for warning in outcome.warnings() {
         self::warning(&mut text.warnings, warning, outcome, environment);

@@ -89,7 +89,7 @@ async fn in_repository(inquiries: &Inquiries) -> Result<Found, Undecided> {
 /// The sign that the job runs an image of another tool.
 pub(super) async fn its_image(inquiries: &Inquiries, job: &Job) -> Result<Option<String>, Undecided> {
     let image = inquiries.image_called(&job.settings.image);
-    of_another_tool(&job.settings, &inquiries.environment.image, image).await
+    Box::pin(of_another_tool(&job.settings, &inquiries.environment.image, image)).await
 }
 
 /// The sign that the repository's newest image is not ours.

@@ -220,12 +220,12 @@ fn as_backend(scan: &Scan) -> Option<Finding> {
 /// Adds the advice to name the stages that these steps are meant to build; returns the stage if it is the same in all.
 fn name_the_stage<'a>(finding: Finding, steps: &[&'a WrongStep]) -> (Finding, Option<&'a str>) {
     let meant: BTreeSet<Option<&str>> = steps.iter().map(|step| step.meant.as_deref()).collect();
-    let advice = |stage: &Option<&str>| match stage {
+    let advice = |stage: Option<&str>| match stage {
         Some(stage) => format!("name the stage in the step: \"target: {stage}\""),
         None => "name the stage that is wanted in the step: \"target:\"".to_owned(),
     };
     let only = meant.first().copied().flatten().filter(|_| meant.len() == 1);
-    (meant.iter().map(advice).fold(finding, Finding::advice), only)
+    (meant.iter().copied().map(advice).fold(finding, Finding::advice), only)
 }
 
 /// The finding about mentions of a build that a person has to look at.
