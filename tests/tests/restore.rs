@@ -52,7 +52,7 @@ fn docker(builds: &BuildFixture) -> Command {
 /// Makes an image and pushes it; returns its digest. It differs from the images of other tests: an engine
 /// that removes an image for one test would remove the same one that is being made for another.
 fn push(builds: &BuildFixture, repository: &str, tag: &str, lines: &str) -> String {
-    let name = format!("{}/{repository}:{tag}", builds.proxy.address());
+    let name = named(builds, repository, tag);
     let home = &builds.world.home;
     // Not the address: its port may have been that of an earlier test.
     home.write("image/content", &format!("{} {lines}", home.path().display()));
@@ -61,7 +61,12 @@ fn push(builds: &BuildFixture, repository: &str, tag: &str, lines: &str) -> Stri
     run(docker_command()
         .args(["build", "--quiet", "--no-cache", "--tag", &name])
         .arg(home.work().join("image")));
-    run(docker(builds).args(["push", "--quiet", &name]));
+    send(builds, repository, tag)
+}
+
+/// Pushes an image that the engine has; returns its digest.
+fn send(builds: &BuildFixture, repository: &str, tag: &str) -> String {
+    run(docker(builds).args(["push", "--quiet", &named(builds, repository, tag)]));
     builds.registry.digest(repository, tag).expect("it was pushed")
 }
 
@@ -172,7 +177,9 @@ fn the_last_ready_revision_that_is_not_the_admin_image_is_gone_back_to() {
     let name = named(&builds, REPOSITORY, &admin);
     let job = json!({"template": {"template": {"containers": [{"image": name}]}}});
     emulator.put_job(JOB, job).expect("a valid job");
-    let same = push(&builds, BACKEND, "same", "LABEL a=\"admin, of the job\"\n");
+    let [latest, same] = [(REPOSITORY, "latest"), (BACKEND, "same")].map(|(of, tag)| named(&builds, of, tag));
+    run(docker_command().args(["tag", &latest, &same]));
+    let same = send(&builds, BACKEND, "same");
     assert_eq!(same, admin, "the same image under another name");
     let labelled = push(&builds, BACKEND, "labelled", LABEL);
     let gone = push(&builds, BACKEND, "gone", "LABEL a=\"gone\"\n");

@@ -224,7 +224,8 @@ fn last_path(message: &str) -> Option<PathBuf> {
     let mut slashes = message.rmatch_indices('/').map(|(at, _)| at);
     slashes.find_map(|at| match message[..at].chars().next_back()? {
         ' ' => Some(PathBuf::from(&message[at..])),
-        quote @ ('`' | '"' | '\'') => message[at..].split(quote).next().map(PathBuf::from),
+        // A quotation mark, an apostrophe or a grave accent.
+        quote @ ('\u{22}' | '\u{27}' | '\u{60}') => message[at..].split(quote).next().map(PathBuf::from),
         _ => None,
     })
 }
