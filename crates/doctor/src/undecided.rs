@@ -64,7 +64,7 @@ impl From<CliError> for Undecided {
 impl From<Undecided> for CliError {
     fn from(undecided: Undecided) -> Self {
         let code = undecided.code.unwrap_or(ExitCode::CloudFailed);
-        undecided.advice.into_iter().fold(Self::new(code, undecided.cause), Self::hint)
+        Self::new(code, undecided.cause).hints(undecided.advice)
     }
 }
 

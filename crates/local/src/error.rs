@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     fn not_started(message: &str) -> LocalError {
-        LocalError::not_started(Path::new("/work/.quill-admin/local/database"), message.into())
+        LocalError::not_started(Path::new("/srv/.quill-admin/local/database"), message.into())
     }
 
     #[test]
@@ -248,11 +248,11 @@ mod tests {
         assert_eq!(path, Path::new("/home/s j/.cache/pglite-oxide/.locks"));
 
         let copied =
-            "copy /cache/a -> /work/.quill-admin/local/database/a: No space left on device (os error 28)";
+            "copy /cache/a -> /srv/.quill-admin/local/database/a: No space left on device (os error 28)";
         let state = not_started(copied);
         assert_eq!(state.system(), Some(io::ErrorKind::StorageFull));
         let LocalError::State { path, .. } = state else { panic!("{state}") };
-        assert_eq!(path, Path::new("/work/.quill-admin/local/database/a"));
+        assert_eq!(path, Path::new("/srv/.quill-admin/local/database/a"));
 
         let quoted =
             "unpack: failed to unpack `/cache/pglite-oxide/a b`: No space left on device (os error 28)";

@@ -166,7 +166,7 @@ impl From<CloudError> for CliError {
             CloudErrorKind::PermissionDenied => told.at("permissions"),
             CloudErrorKind::ServiceDisabled => {
                 let enable = error.disabled.map(|disabled| enable(&disabled.service, &disabled.project));
-                enable.into_iter().fold(told, Self::hint).at("apis")
+                told.hints(enable).at("apis")
             }
             CloudErrorKind::UnknownIssuer => told.hint(UNKNOWN_ISSUER),
             CloudErrorKind::UntrustedHost => told.hint(TRUST_HOST),

@@ -25,7 +25,7 @@ pub fn write(path: &Path, mark: &str, content: &str) -> Result<(), CliError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => return Err(failed(&error)),
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     if !folder.exists() {
         return Err(failed(&format!("there is no folder {}", folder.display())));
     }
@@ -44,6 +44,11 @@ pub fn write(path: &Path, mark: &str, content: &str) -> Result<(), CliError> {
         io::ErrorKind::AlreadyExists => there(path),
         _ => failed(&error.error),
     })
+}
+
+/// The folder that a file is in.
+pub(crate) fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Whether a file begins with the mark.

@@ -63,7 +63,9 @@ impl Context<'_> {
     pub(super) fn need_environment(&mut self) -> Result<(), CliError> {
         let config = self.config()?;
         if let Some(name) = &self.global.env {
-            return self.named(&config, name).map(drop);
+            // It is set once: a command has one environment.
+            let _ = self.chosen.set(self.named(&config, name)?);
+            return Ok(());
         }
         self.form.need("--env");
         Ok(())
@@ -110,6 +112,9 @@ impl Context<'_> {
 
     /// The environment of `--env`, or the one that a person chooses.
     pub(super) fn environment(&mut self) -> Result<Environment, CliError> {
+        if let Some(chosen) = self.chosen.get() {
+            return Ok(chosen.clone());
+        }
         let config = self.config()?;
         let environment = if let Some(name) = &self.global.env {
             self.named(&config, name)?
@@ -121,7 +126,6 @@ impl Context<'_> {
                 .collect();
             config.environment(names[self.form.choose("Environment", &choices)?])?
         };
-        // It is set once: a command has one environment.
         let _ = self.chosen.set(environment.clone());
         Ok(environment)
     }

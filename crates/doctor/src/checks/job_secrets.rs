@@ -9,6 +9,7 @@ use quill_admin_cloud::{
 };
 use quill_admin_operations::hints;
 
+use super::record_key::member;
 use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
 use crate::inquiries::Inquiries;
@@ -137,7 +138,7 @@ async fn unread(inquiries: &Inquiries, job: &Job, wanted: &SecretRef) -> Option<
         );
         return Some(Undecided::new(cause).blocks_nothing());
     };
-    let own = format!("serviceAccount:{account}");
+    let own = member(account);
     let may = |member: &str| [own.as_str(), "allUsers", "allAuthenticatedUsers"].contains(&member);
     let unseen = match inquiries.secret_readers(project, secret).await {
         Ok(readers) if readers.iter().any(|member| may(member)) => return None,

@@ -71,7 +71,7 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
 }
 
 /// How IAM names a service account.
-fn member(account: &str) -> String {
+pub(super) fn member(account: &str) -> String {
     format!("serviceAccount:{account}")
 }
 

@@ -17,6 +17,7 @@ use quill_admin_files::{open_regular, read_opened};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{CliError, advice, quoted};
+use crate::own_file::folder_of;
 
 /// The form of the file.
 const FORMAT: u32 = 1;
@@ -237,13 +238,9 @@ impl Journal {
         // on Windows no other one can read it then.
         let metadata = match open_regular(path) {
             Ok((_, metadata)) => metadata,
+            Err(error) if error.is_missing() && folder_of(path).is_dir() => return Ok(None),
             Err(error) if error.is_missing() => {
-                return match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                    Some(folder) if !folder.is_dir() => {
-                        Err(failed("there is no folder to make it in".to_owned()))
-                    }
-                    _ => Ok(None),
-                };
+                return Err(failed("there is no folder to make it in".to_owned()));
             }
             Err(error) => return Err(failed(error.to_string())),
         };
